@@ -1,0 +1,1 @@
+//! Block lists: verdict, guards, appliances.

@@ -1,0 +1,1 @@
+//! Cloud apps by host name.

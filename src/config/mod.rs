@@ -1,0 +1,1 @@
+//! Configuration: layers with provenance, validation, secrets.

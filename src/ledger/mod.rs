@@ -1,0 +1,1 @@
+//! The memory: files, shipments, service calls and published block lists.

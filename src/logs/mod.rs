@@ -1,0 +1,1 @@
+//! Understands log files: envelopes, dialects, vendors.
