@@ -185,7 +185,12 @@ impl FromStr for ByteCount {
             return whole.checked_mul(factor).map(ByteCount).ok_or_else(wrong);
         }
         let value: f64 = number.parse().map_err(|_| wrong())?;
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked"
+        )]
         if value.is_finite() && value >= 0.0 && value * (factor as f64) < 1e18 {
             Ok(ByteCount((value * factor as f64) as u64))
         } else {
@@ -225,6 +230,26 @@ impl FromStr for Digest {
         }
         Ok(Digest(bytes))
     }
+}
+
+/// Who wants to make a service call; decides how much of the budget is kept back from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// A person waits at a terminal.
+    Human,
+    /// The daemon works off a backlog; some calls a minute are left to people.
+    Backlog,
+}
+
+/// The tenant's budget of service calls, shared by every process on the host.
+///
+/// The ledger implements it; the service client draws from it before each call.
+pub trait CallBudget: Send + Sync {
+    /// Takes one call. Zero means taken; anything else is how long to wait before asking again.
+    ///
+    /// # Errors
+    /// When the shared book cannot be read or written.
+    fn take(&self, tenant: &TenantName, urgency: Urgency) -> crate::error::Result<std::time::Duration>;
 }
 
 #[cfg(test)]
