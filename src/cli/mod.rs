@@ -1,1 +1,129 @@
-//! The command line: arguments, dispatch, one file per command.
+//! The command line: what can be typed, and one file per command that does it.
+//!
+//! The clap types only hold what was typed. A command makes checked values from them first and starts work after
+//! that, so that a mistake costs nothing.
+
+mod completions;
+mod config;
+mod init;
+
+use crate::config::{Config, Env};
+use crate::error::{Kind, Result};
+use crate::ui::{Color, Format, Ui};
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Ship firewall and proxy logs to Microsoft Defender for Cloud Apps, prove what arrived, and make block lists
+#[derive(Debug, Parser)]
+#[command(name = "logweir", version, max_term_width = 120, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Args)]
+struct Global {
+    /// Read this configuration file (default /etc/logweir/logweir.toml)
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Keep ledger and spool here (default /var/lib/logweir)
+    #[arg(long, global = true, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Write results in this shape
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "SHAPE")]
+    format: Format,
+    /// Say nothing but results, warnings and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Log more; repeatable
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Write log lines as text or JSON
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "SHAPE")]
+    log_format: LogFormat,
+    /// Colour the output
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    color: Color,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Init),
+    Config(config::Config),
+    Completions(completions::Completions),
+    Man(completions::Man),
+}
+
+/// What a command works with: the environment, the global flags, the way out.
+struct Context<'c> {
+    env: &'c Env,
+    global: &'c Global,
+    ui: Ui,
+}
+
+impl Context<'_> {
+    fn config(&self) -> Result<Config> {
+        crate::config::load(self.global.config.as_deref(), self.global.state_dir.as_deref(), self.env)
+    }
+}
+
+/// Runs the command line `arguments` (the program's name first) and returns the process exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, env: &Env) -> u8 {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // clap writes help to standard output and mistakes to standard error; a closed stream is nobody's loss.
+            let _ = error.print();
+            return if error.use_stderr() { Kind::Usage.exit_code() } else { 0 };
+        }
+    };
+    let global = arguments.global;
+    start_logging(&global);
+    let ui = Ui::new(env, global.format, global.color, global.quiet, global.verbose > 0);
+    let mut context = Context { env, global: &global, ui };
+    match dispatch(&mut context, arguments.command) {
+        Ok(()) => 0,
+        Err(error) => {
+            if error.kind() != Kind::OutputClosed {
+                context.ui.error(&error);
+            }
+            error.kind().exit_code()
+        }
+    }
+}
+
+fn dispatch(context: &mut Context<'_>, command: Command) -> Result<()> {
+    match command {
+        Command::Init(command) => command.run(context),
+        Command::Config(command) => command.run(context),
+        Command::Completions(command) => command.run(context),
+        Command::Man(command) => command.run(context),
+    }
+}
+
+fn start_logging(global: &Global) {
+    use tracing_subscriber::{EnvFilter, fmt};
+    let level = match global.verbose {
+        0 => "warn",
+        1 => "logweir=info,warn",
+        2 => "logweir=debug,info",
+        _ => "logweir=trace,debug",
+    };
+    let builder = fmt().with_env_filter(EnvFilter::new(level)).with_writer(std::io::stderr).with_ansi(false);
+    // A second start in one process keeps the first one's settings.
+    let _ = match global.log_format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+}

@@ -1,1 +1,180 @@
-//! Configuration: layers with provenance, validation, secrets.
+//! Configuration: flag > environment > file > default, each value with its origin, secrets apart.
+//!
+//! [`file`] holds what was typed, [`resolve`] makes the checked values that work starts from, [`credentials`] reads the
+//! secrets when a command needs them. Nothing here reads the process environment: it is handed in as [`Env`].
+
+pub mod credentials;
+mod file;
+mod resolve;
+pub mod secret;
+pub mod units;
+
+pub use resolve::{Origin, Setting, load, nearest};
+
+use crate::domain::{ByteCount, DataSource, LogType, TenantName};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The environment of the process: variables, working directory, and whether the three streams are terminals.
+#[derive(Debug, Clone, Default)]
+pub struct Env {
+    /// Environment variables; values that are not UTF-8 are left out.
+    pub vars: BTreeMap<String, String>,
+    /// Where relative paths start.
+    pub cwd: PathBuf,
+    /// Whether standard output is a terminal.
+    pub stdout_terminal: bool,
+    /// Whether standard error is a terminal.
+    pub stderr_terminal: bool,
+}
+
+impl Env {
+    /// The value of a variable that is set and not empty.
+    pub fn var(&self, name: &str) -> Option<&str> {
+        self.vars.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+/// Every environment variable that logweir reads, with what it does; the README table is checked against this list.
+pub const ENVIRONMENT: &[(&str, &str)] = &[
+    ("LOGWEIR_CONFIG", "the configuration file, as --config"),
+    ("LOGWEIR_STATE_DIR", "where ledger and spool live, as --state-dir"),
+    ("LOGWEIR_URL", "the service's address, over [service] url"),
+    ("LOGWEIR_CLIENT_SECRET", "the application's client secret"),
+    ("LOGWEIR_TOKEN", "a legacy API token"),
+    ("CREDENTIALS_DIRECTORY", "systemd's credentials: client_secret, certificate or token in it are read"),
+    ("HTTPS_PROXY", "the proxy, when [network] proxy is not set; NO_PROXY is obeyed"),
+    ("NO_COLOR", "not empty: no colour"),
+];
+
+/// The checked configuration a command works from.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file it came from, if any.
+    pub file: Option<PathBuf>,
+    /// Ledger and spool live here.
+    pub state_dir: PathBuf,
+    /// At least one, unless nothing was configured.
+    pub tenants: BTreeMap<TenantName, Tenant>,
+    /// Proxy and private CA.
+    pub network: Network,
+    /// How shipping behaves.
+    pub upload: Upload,
+    /// What to ship.
+    pub feeds: Vec<Feed>,
+    /// Each value with where it came from, in the order of the file.
+    pub settings: Vec<Setting>,
+}
+
+/// One tenant: where its service is and how to sign in.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    /// The service's address as the portal shows it.
+    pub url: String,
+    /// `commercial`, `gcc`, `gcc-high` or `dod`.
+    pub cloud: String,
+    /// Host names accepted besides the cloud's own.
+    pub allow_hosts: Vec<String>,
+    /// The token authority instead of the cloud's own.
+    pub authority: Option<String>,
+    /// How to sign in.
+    pub auth: Auth,
+}
+
+/// The `[auth]` of a tenant; which method applies is decided when the secret is read.
+#[derive(Debug, Clone, Default)]
+pub struct Auth {
+    /// The Entra tenant.
+    pub tenant_id: Option<String>,
+    /// The application.
+    pub client_id: Option<String>,
+    /// File with the client secret.
+    pub client_secret_file: Option<PathBuf>,
+    /// PEM file with key and certificate.
+    pub certificate_file: Option<PathBuf>,
+    /// File with a legacy API token.
+    pub token_file: Option<PathBuf>,
+}
+
+/// Proxy and private CA.
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    /// `http://host:port`.
+    pub proxy: Option<String>,
+    /// PEM file added to the system's trust store.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How hard to compress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Follow the bottleneck.
+    Auto,
+    /// 1 (fastest) to 12 (smallest).
+    Fixed(u8),
+}
+
+/// How shipping behaves.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    /// Compression threads.
+    pub threads: usize,
+    /// Shipments on the wire at once.
+    pub in_flight: usize,
+    /// How hard to compress.
+    pub level: Level,
+    /// Most bytes the spool may hold.
+    pub spool_max: ByteCount,
+    /// Bytes a second to storage; `None` for no cap.
+    pub bandwidth: Option<ByteCount>,
+    /// How long to watch the counters for a confirmation.
+    pub confirm_for: Duration,
+    /// Time between scans that no event caused.
+    pub scan_every: Duration,
+}
+
+/// What happens to a source file once its shipment is finalised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    /// Nothing.
+    Keep,
+    /// Removed.
+    Delete,
+    /// Moved here, never over another file.
+    Archive(PathBuf),
+}
+
+/// Where a feed's logs arrive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// An existing data source and its continuous report.
+    DataSource(DataSource),
+    /// A snapshot report of this name.
+    Snapshot(String),
+}
+
+/// One `[[feed]]`.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    /// Its name, unique.
+    pub name: String,
+    /// Glob patterns, absolute.
+    pub paths: Vec<String>,
+    /// Glob patterns left out.
+    pub exclude: Vec<String>,
+    /// Whose feed it is.
+    pub tenant: TenantName,
+    /// `None` means detect.
+    pub log_type: Option<LogType>,
+    /// Where it arrives.
+    pub destination: Destination,
+    /// How long a file must stand still.
+    pub settle: Duration,
+    /// What happens to the source afterwards.
+    pub after: After,
+    /// Whether to compress at all.
+    pub gzip: bool,
+    /// Whether a log that the service would refuse is held.
+    pub hold_on_quality: bool,
+}

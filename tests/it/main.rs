@@ -1,1 +1,6 @@
-//! integration
+//! The one integration-test binary: the real `logweir` against the embedded service and real programs.
+
+mod architecture;
+mod commands;
+mod samples;
+mod support;

@@ -1,0 +1,127 @@
+//! The shape of `logweir.toml`, as typed: no defaults, no checks beyond the shape. [`super::resolve`] makes the values.
+
+use crate::domain::{ByteCount, DataSource, LogType, TenantName};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    pub(super) state_dir: Option<PathBuf>,
+    pub(super) service: Option<Service>,
+    pub(super) auth: Option<Auth>,
+    #[serde(default)]
+    pub(super) tenant: BTreeMap<TenantName, Tenant>,
+    #[serde(default)]
+    pub(super) network: Network,
+    #[serde(default)]
+    pub(super) upload: Upload,
+    #[serde(default)]
+    pub(super) feed: Vec<Feed>,
+}
+
+/// `[service]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    pub(super) url: Option<String>,
+    pub(super) cloud: Option<String>,
+    #[serde(default)]
+    pub(super) allow_hosts: Vec<String>,
+    pub(super) authority: Option<String>,
+}
+
+/// `[auth]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Auth {
+    pub(super) tenant_id: Option<String>,
+    pub(super) client_id: Option<String>,
+    pub(super) client_secret_file: Option<PathBuf>,
+    pub(super) certificate_file: Option<PathBuf>,
+    pub(super) token_file: Option<PathBuf>,
+}
+
+/// `[tenant.NAME]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tenant {
+    pub(super) service: Service,
+    pub(super) auth: Auth,
+}
+
+/// `[network]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    pub(super) proxy: Option<String>,
+    pub(super) ca_file: Option<PathBuf>,
+}
+
+/// `[upload]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upload {
+    pub(super) threads: Option<usize>,
+    pub(super) in_flight: Option<usize>,
+    pub(super) level: Option<Level>,
+    pub(super) spool_max: Option<Size>,
+    pub(super) bandwidth: Option<Size>,
+    pub(super) confirm_for: Option<String>,
+    pub(super) scan_every: Option<String>,
+}
+
+/// A compression level: a number or `"auto"`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Level {
+    /// 1 to 12.
+    Number(i64),
+    /// `auto`.
+    Word(String),
+}
+
+/// A size: a number of bytes or text with a unit.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Size {
+    /// Bytes.
+    Number(u64),
+    /// With a unit, `64MiB`.
+    Text(String),
+}
+
+impl Size {
+    pub(super) fn bytes(&self) -> Result<ByteCount, String> {
+        match self {
+            Size::Number(bytes) => Ok(ByteCount(*bytes)),
+            Size::Text(text) => text.parse(),
+        }
+    }
+}
+
+/// `[[feed]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feed {
+    pub(super) name: String,
+    pub(super) paths: Vec<String>,
+    #[serde(default)]
+    pub(super) exclude: Vec<String>,
+    pub(super) tenant: Option<TenantName>,
+    pub(super) log_type: String,
+    pub(super) data_source: Option<DataSource>,
+    pub(super) snapshot: Option<String>,
+    pub(super) settle: Option<String>,
+    pub(super) after: Option<String>,
+    pub(super) compression: Option<String>,
+    pub(super) on_quality: Option<String>,
+}
+
+impl Feed {
+    pub(super) fn log_type(&self) -> Result<Option<LogType>, String> {
+        if self.log_type == "auto" { Ok(None) } else { self.log_type.parse().map(Some) }
+    }
+}
