@@ -128,7 +128,7 @@ pub struct Upload {
     pub spool_max: ByteCount,
     /// Bytes a second to storage; `None` for no cap.
     pub bandwidth: Option<ByteCount>,
-    /// How long to watch the counters for a confirmation.
+    /// How long one pass waits for the counters to confirm; later passes look again.
     pub confirm_for: Duration,
     /// Time between scans that no event caused.
     pub scan_every: Duration,

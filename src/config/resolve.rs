@@ -271,8 +271,7 @@ impl Resolver<'_> {
         if let Some(cap) = bandwidth {
             self.note("upload.bandwidth", format!("{cap}/s"), Origin::File);
         }
-        let confirm_for =
-            self.duration("upload.confirm_for", typed.confirm_for.as_deref(), Duration::from_secs(6 * 3600));
+        let confirm_for = self.duration("upload.confirm_for", typed.confirm_for.as_deref(), Duration::from_secs(30));
         let scan_every = self.duration("upload.scan_every", typed.scan_every.as_deref(), Duration::from_secs(60));
         Upload { threads, in_flight, level, spool_max, bandwidth, confirm_for, scan_every }
     }

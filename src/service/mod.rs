@@ -1,1 +1,233 @@
-//! The client of the service's HTTP API.
+//! The client of the service's HTTP API: one handle, typed calls, one failure type.
+//!
+//! It owns tokens, retries and the wire shapes. It never prints, never stores a signed address, and never sends a
+//! bearer token to storage. Every call to the API draws from the tenant's budget first.
+
+mod auth;
+mod blob;
+mod blocking;
+mod discovery;
+mod retry;
+mod transport;
+
+pub use blob::{BlockLog, Growth, NoBlockLog, StoreOptions, Stored};
+pub use blocking::{BlockType, BlockedApp};
+pub use discovery::{Category, CategoryQuery, Grant, Provider, Receipt, Stream, Target};
+
+use crate::config::secret::Secret;
+use crate::domain::{CallBudget, TenantName, Urgency};
+use crate::error::{Error, Kind};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// One of the clouds the service runs in; the table of hosts stands in [`Cloud::authority`] and [`Cloud::suffix`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cloud {
+    /// Worldwide.
+    Commercial,
+    /// US government community.
+    Gcc,
+    /// US government community, high.
+    GccHigh,
+    /// US department of defence.
+    Dod,
+}
+
+impl Cloud {
+    /// The host that issues tokens.
+    pub fn authority(self) -> &'static str {
+        match self {
+            Cloud::Commercial | Cloud::Gcc => "login.microsoftonline.com",
+            Cloud::GccHigh | Cloud::Dod => "login.microsoftonline.us",
+        }
+    }
+
+    /// What the API's host must end in.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Cloud::Commercial => "portal.cloudappsecurity.com",
+            Cloud::Gcc => "portal.cloudappsecuritygov.com",
+            Cloud::GccHigh | Cloud::Dod => "portal.cloudappsecurity.us",
+        }
+    }
+}
+
+impl FromStr for Cloud {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Cloud, String> {
+        match text {
+            "commercial" => Ok(Cloud::Commercial),
+            "gcc" => Ok(Cloud::Gcc),
+            "gcc-high" => Ok(Cloud::GccHigh),
+            "dod" => Ok(Cloud::Dod),
+            other => Err(format!("{other:?} is none of commercial, gcc, gcc-high, dod")),
+        }
+    }
+}
+
+/// How to sign in.
+#[derive(Debug, Clone)]
+pub enum AuthMethod {
+    /// Application with a client secret.
+    ClientSecret {
+        /// The Entra tenant.
+        tenant_id: String,
+        /// The application.
+        client_id: String,
+        /// Its secret.
+        secret: Secret,
+    },
+    /// Application with a certificate: a signed assertion instead of a secret.
+    Certificate {
+        /// The Entra tenant.
+        tenant_id: String,
+        /// The application.
+        client_id: String,
+        /// PEM text: private key and certificate.
+        pem: Secret,
+    },
+    /// Legacy API token.
+    Token(Secret),
+}
+
+/// What a client is made from.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whose budget is drawn from.
+    pub tenant: TenantName,
+    /// The API's address, with or without scheme, trailing slash or `/api`.
+    pub base_url: String,
+    /// Decides authority and allowed hosts.
+    pub cloud: Cloud,
+    /// Hosts accepted besides the cloud's own, for the API and for storage. Plain HTTP is spoken to loopback only.
+    pub allow_hosts: Vec<String>,
+    /// Where tokens come from instead of the cloud's authority.
+    pub authority: Option<String>,
+    /// How to sign in.
+    pub auth: AuthMethod,
+    /// Explicit proxy.
+    pub proxy: Option<String>,
+    /// PEM file of a private CA.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// What sort of failure, and so what may be done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// Secret, certificate or token refused.
+    Credentials,
+    /// Signed in, but without the permission.
+    Forbidden,
+    /// The service knows no such data source.
+    UnknownDataSource,
+    /// The upload address expired or was refused: ask for a new one and start over.
+    AddressExpired,
+    /// Too many calls, also after waiting.
+    Throttled,
+    /// No answer: name, connection, TLS, time-out. The call did not take place.
+    Unreachable,
+    /// The answer was lost after the call was sent: it may have taken place.
+    MaybeDone,
+    /// The service answered and said no.
+    Refused,
+    /// Our side: settings, files.
+    Local,
+}
+
+/// A failed call, in words that can be shown: no secret, no signed address.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// What sort.
+    pub kind: FailureKind,
+    /// One sentence.
+    pub message: String,
+    /// What to do, where known.
+    pub hint: Option<String>,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// How long the service asks to wait.
+    pub(crate) retry_after: Option<std::time::Duration>,
+}
+
+impl Failure {
+    /// A failure without status or hint.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Failure {
+        Failure { kind, message: message.into(), hint: None, status: None, retry_after: None }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        let kind = match failure.kind {
+            FailureKind::Credentials => Kind::Credentials,
+            FailureKind::Local => Kind::Usage,
+            _ => Kind::Failed,
+        };
+        let error = Error::new(kind, failure.message);
+        match failure.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+/// A connected client of one tenant; cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: Settings,
+    base: url::Url,
+    api: reqwest::Client,
+    storage: reqwest::Client,
+    tokens: auth::Tokens,
+    budget: Arc<dyn CallBudget>,
+    urgency: Urgency,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Service({})", self.inner.base)
+    }
+}
+
+impl Service {
+    /// Checks the settings and makes the client; no call is made yet.
+    ///
+    /// # Errors
+    /// [`FailureKind::Local`] for an address outside the cloud, an unreadable CA file or proxy; `Credentials` for a
+    /// certificate that cannot be used.
+    pub fn connect(settings: Settings, budget: Arc<dyn CallBudget>, urgency: Urgency) -> Result<Service, Failure> {
+        let base = transport::base_url(&settings)?;
+        let api = transport::client(&settings, transport::Use::Api)?;
+        let storage = transport::client(&settings, transport::Use::Storage)?;
+        let tokens = auth::Tokens::new(&settings)?;
+        Ok(Service { inner: Arc::new(Inner { settings, base, api, storage, tokens, budget, urgency }) })
+    }
+
+    /// The roles of the application token; empty for a legacy token.
+    ///
+    /// # Errors
+    /// As the token endpoint fails.
+    pub async fn token_roles(&self) -> Result<Vec<String>, Failure> {
+        let token = self.inner.tokens.current(&self.inner.api).await?;
+        Ok(token.roles())
+    }
+}
