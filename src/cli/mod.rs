@@ -3,12 +3,22 @@
 //! The clap types only hold what was typed. A command makes checked values from them first and starts work after
 //! that, so that a mistake costs nothing.
 
+mod block;
 mod completions;
 mod config;
+mod connect;
+mod demo;
+mod doctor;
 mod init;
+mod report;
+mod serve;
+mod shipping;
+mod status;
+mod upload;
+mod watch;
 
 use crate::config::{Config, Env};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::ui::{Color, Format, Ui};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -59,8 +69,18 @@ enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Init(init::Init),
+    Upload(upload::Upload),
+    Watch(watch::Watch),
+    Status(status::Status),
+    Retry(status::Retry),
+    Forget(status::Forget),
+    Report(report::Report),
+    Block(block::Block),
     Config(config::Config),
+    Doctor(doctor::Doctor),
+    Serve(serve::Serve),
     Completions(completions::Completions),
     Man(completions::Man),
 }
@@ -105,8 +125,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, env: &Env) -> u8 {
 
 fn dispatch(context: &mut Context<'_>, command: Command) -> Result<()> {
     match command {
+        Command::Demo(command) => command.run(context),
         Command::Init(command) => command.run(context),
+        Command::Upload(command) => command.run(context),
+        Command::Watch(command) => command.run(context),
+        Command::Status(command) => command.run(context),
+        Command::Retry(command) => command.run(context),
+        Command::Forget(command) => command.run(context),
+        Command::Report(command) => command.run(context),
+        Command::Block(command) => command.run(context),
         Command::Config(command) => command.run(context),
+        Command::Doctor(command) => command.run(context),
+        Command::Serve(command) => command.run(context),
         Command::Completions(command) => command.run(context),
         Command::Man(command) => command.run(context),
     }
@@ -126,4 +156,33 @@ fn start_logging(global: &Global) {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
+}
+
+/// A runtime for commands that talk to the network.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::failed("cannot start the network runtime").cause(error))
+}
+
+/// Resolves when a person or the service manager asks to stop.
+async fn interrupted() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |error| Error::failed("cannot listen for signals").cause(error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// One line on standard error, from wherever events are drawn.
+fn stderr_line(line: &str) {
+    use std::io::Write;
+    // Nothing is left to tell the failure to.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -209,6 +209,20 @@ impl Ship {
     }
 }
 
+/// The settled files of a feed that are not known yet, with their lengths; nothing is read or written.
+///
+/// # Errors
+/// When the ledger cannot be read or a pattern is wrong.
+pub fn would_ship(ledger: &Ledger, feed: &Feed) -> Result<Vec<(PathBuf, u64)>> {
+    let mut files = Vec::new();
+    for candidate in scan::settled(feed)?.files {
+        if !ledger.seen(&feed.tenant, &feed.name, &candidate.mark)? {
+            files.push((candidate.path, candidate.mark.size));
+        }
+    }
+    Ok(files)
+}
+
 /// What is done with the source once the service took it.
 fn put_away(after: &After, source: &Path) -> Result<()> {
     let failed = |what: &str, error: std::io::Error| {

@@ -58,3 +58,16 @@ fn the_logrotate_snippet_parses() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && !said.contains("error:"), "{said}");
 }
+
+#[test]
+fn the_crontab_line_names_flags_that_exist() {
+    let text = std::fs::read_to_string(sample("cron/logweir")).expect("the crontab");
+    let line = text.lines().find(|line| line.starts_with("*/")).expect("a cron line");
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(fields[5], "logweir", "the sixth field of a file in cron.d is the user");
+    let at = fields.iter().position(|field| field.ends_with("/bin/logweir")).expect("the command");
+    let arguments: Vec<&str> = fields[at + 1..].to_vec();
+    // The configuration does not exist here: a usage error about the file, not about the flags.
+    let ran = Sandbox::new().run(&arguments, 2);
+    assert!(ran.stderr.contains("/etc/logweir/logweir.toml"), "{}", ran.stderr);
+}

@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn denials_are_blocked_and_other_lines_are_not_errors() {
-        let (_, record) = parse(&GOOD.replace("TCP_TUNNEL/200", "TCP_DENIED/407"));
+        let denied = GOOD.replace("TCP_TUNNEL/200", "TCP_DENIED/407");
+        let (_, record) = parse(&denied);
         assert_eq!(record.action, Some(Action::Blocked));
         assert_eq!(parse("").0, Line::Other);
         assert_eq!(parse("# comment").0, Line::Other);

@@ -1,0 +1,229 @@
+//! `logweir demo`: the whole main job against the embedded service, in one directory.
+//!
+//! The demo registers an application and a data source, writes an ordinary configuration, and then does what an
+//! administrator does: the watcher runs, logs appear in its folder, reports and block scripts are fetched.
+
+use super::{Context, connect, report, serve, shipping, status};
+use crate::block::official::OFFICIAL;
+use crate::config::{self, Config};
+use crate::domain::{TenantName, Urgency};
+use crate::embedded::{self, Options};
+use crate::error::{Error, Result};
+use crate::ledger::Stage;
+use crate::service::{BlockType, CategoryQuery, Service};
+use crate::ship::daemon;
+use crate::ui::Table;
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Do the whole main job on sample logs against the embedded service
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Leave everything here (default: a fresh directory under the system's temporary one)
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+const SAMPLE: &str = include_str!("../../samples/logs/squid/SQUID_NATIVE.log");
+const DATA_SOURCE: &str = "HQ-Squid";
+const LOG_TYPE: &str = "SQUID_NATIVE";
+/// How long the demo waits for the service to process the logs.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+impl Demo {
+    pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
+        let dir = match &self.dir {
+            Some(dir) => context.env.cwd.join(dir),
+            None => fresh_directory(context)?,
+        };
+        let logs = dir.join("logs");
+        make(&logs)?;
+        context.ui.line(format!("logweir demo in {}", dir.display()))?;
+        super::runtime()?.block_on(async {
+            tokio::select! {
+                ended = job(context, &dir, &logs) => ended,
+                stopped = super::interrupted() => Err(stopped.err().unwrap_or_else(|| Error::new(crate::error::Kind::Interrupted, "interrupted"))),
+            }
+        })
+    }
+}
+
+fn fresh_directory(context: &Context<'_>) -> Result<PathBuf> {
+    let base = context.env.var("TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    for number in 1..1_000 {
+        let dir = base.join(format!("logweir-demo-{}-{number}", std::process::id()));
+        match std::fs::create_dir(&dir) {
+            Ok(()) => return Ok(dir),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(Error::failed(format!("cannot make {}", dir.display()))
+                    .cause(error)
+                    .hint("name another with --dir DIR"));
+            }
+        }
+    }
+    Err(Error::failed(format!("{} is full of demo directories", base.display())).hint("name another with --dir DIR"))
+}
+
+fn make(dir: &Path) -> Result<()> {
+    std::fs::create_dir_all(dir).map_err(|error| Error::failed(format!("cannot make {}", dir.display())).cause(error))
+}
+
+async fn job(context: &mut Context<'_>, dir: &Path, logs: &Path) -> Result<()> {
+    context.ui.line("\n1. The embedded service, an application and a data source")?;
+    let service_dir = dir.join("service");
+    let application = embedded::register_application(&service_dir, "demo")?;
+    let data_source = DATA_SOURCE.parse().map_err(Error::failed)?;
+    embedded::register_data_source(&service_dir, &data_source, &LOG_TYPE.parse().map_err(Error::failed)?)?;
+    let options = Options { dir: service_dir, processing_delay: Duration::from_millis(300), ..Options::default() };
+    let running = embedded::start(options).await?;
+    context.ui.line(format!("   listening on http://{}", running.addr))?;
+    let config_file = configure(dir, &application, running.addr)?;
+    let config = config::load(Some(&config_file), Some(&dir.join("state")), &context.env.clone())?;
+
+    context.ui.line("\n2. The watcher runs; logs appear in its folder")?;
+    let ended = work(context, &config, dir, logs).await;
+    running.stop().await;
+    ended?;
+
+    context.ui.line("\nEverything lies in one directory:")?;
+    for file in files(dir) {
+        context.ui.line(format!("   {}", file.display()))?;
+    }
+    context.ui.line("\nNext: logweir init, logweir doctor, logweir upload --dry-run; logweir --help lists the rest.")
+}
+
+async fn work(context: &mut Context<'_>, config: &Config, dir: &Path, logs: &Path) -> Result<()> {
+    let ship = shipping::ship(context, config, &config.feeds, Urgency::Backlog)?;
+    let ledger = connect::ledger(config)?;
+    let deadline = Instant::now() + PATIENCE;
+    let wanted = 2;
+    let stop = async {
+        // The logs appear while the watcher already runs.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        for number in 1..=wanted {
+            if let Err(error) = drop_log(logs, number) {
+                tracing::error!("{}", error.one_line());
+                return;
+            }
+        }
+        loop {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let confirmed = ledger.shipments(&[Stage::Confirmed, Stage::Rejected, Stage::Held], 10);
+            if confirmed.is_err() || confirmed.is_ok_and(|done| done.len() >= wanted) || Instant::now() > deadline {
+                return;
+            }
+        }
+    };
+    daemon::run(&ship, &config.feeds, stop, |_| {}).await?;
+    drop(ship);
+
+    let shipments = ledger.shipments(&[], 20)?;
+    context.ui.line("\n3. The shipments")?;
+    context.ui.bytes(status::shipment_table(&shipments).text().as_bytes())?;
+    let confirmed = shipments.iter().filter(|shipment| shipment.stage == Stage::Confirmed).count();
+    if confirmed < wanted {
+        return Err(Error::failed(format!("{confirmed} of {wanted} shipments were confirmed"))
+            .hint("the reasons stand in the table"));
+    }
+
+    let service = connect::service(context, config, &TenantName::default_tenant(), &ledger, Urgency::Human)?;
+    context.ui.line("\n4. The continuous reports")?;
+    let streams = service.streams().await?;
+    context.ui.bytes(report::stream_table(&streams).text().as_bytes())?;
+    context.ui.line("")?;
+    let id = streams
+        .iter()
+        .find(|stream| stream.name == DATA_SOURCE)
+        .and_then(|stream| stream.id.clone())
+        .unwrap_or_default();
+    let mut table = Table::new(&["category", "apps"]);
+    for category in service.categories(&id, &CategoryQuery::default()).await? {
+        table.row([category.id.into(), category.total.into()]);
+    }
+    context.ui.bytes(table.text().as_bytes())?;
+
+    context.ui.line("\n5. The official block scripts")?;
+    fetch_scripts(context, &service, &dir.join("block")).await
+}
+
+async fn fetch_scripts(context: &mut Context<'_>, service: &Service, dir: &Path) -> Result<()> {
+    make(dir)?;
+    for official in OFFICIAL {
+        let script = service.block_script(official.format, BlockType::Banned).await?;
+        let path = dir.join(format!("{}.txt", official.name));
+        super::block::write_atomically(&path, &script)?;
+        context.ui.line(format!("   {:<20} {:>6} bytes  {}", official.product, script.len(), path.display()))?;
+    }
+    Ok(())
+}
+
+/// The configuration an administrator would write.
+fn configure(dir: &Path, application: &embedded::Application, addr: std::net::SocketAddr) -> Result<PathBuf> {
+    let secret = dir.join("client_secret");
+    serve::write_secret(&secret, application.secret.expose())?;
+    let text = format!(
+        "[service]\nurl = \"http://{addr}\"\nauthority = \"http://{addr}\"\nallow_hosts = [\"127.0.0.1\"]\n\n\
+         [auth]\ntenant_id = \"{}\"\nclient_id = \"{}\"\nclient_secret_file = \"client_secret\"\n\n\
+         [upload]\nscan_every = \"1s\"\nconfirm_for = \"10s\"\n\n\
+         [[feed]]\nname = \"hq-squid\"\npaths = [\"logs/access.log.*\"]\nexclude = [\"logs/*.part\"]\nlog_type = \"{LOG_TYPE}\"\n\
+         data_source = \"{DATA_SOURCE}\"\nsettle = \"200ms\"\n",
+        application.tenant_id, application.client_id
+    );
+    let path = dir.join("logweir.toml");
+    std::fs::write(&path, text)
+        .map_err(|error| Error::failed(format!("cannot write {}", path.display())).cause(error))?;
+    Ok(path)
+}
+
+/// Puts a rotated log into the watched folder, whole, by renaming it in. Its times are moved to the present, because the
+/// service ignores what is older than 90 days.
+fn drop_log(logs: &Path, number: usize) -> Result<()> {
+    let path = logs.join(format!("access.log.{number}"));
+    let beside = logs.join(format!("access.log.{number}.part"));
+    std::fs::write(&beside, recent_sample(number))
+        .and_then(|()| std::fs::rename(&beside, &path))
+        .map_err(|error| Error::failed(format!("cannot write {}", path.display())).cause(error))
+}
+
+fn recent_sample(number: usize) -> String {
+    let time = |line: &str| line.split(' ').next().and_then(|time| time.parse::<f64>().ok()).unwrap_or_default();
+    let last = SAMPLE.lines().map(time).fold(0.0, f64::max);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    #[expect(clippy::cast_precision_loss, reason = "hours, below ten")]
+    let shift = now - last - 3600.0 * number as f64;
+    SAMPLE
+        .lines()
+        .map(|line| match line.split_once(' ') {
+            Some((_, rest)) => format!("{:.3} {rest}\n", time(line) + shift),
+            None => format!("{line}\n"),
+        })
+        .collect()
+}
+
+/// The files below a directory that are of use to a person; blobs and spool are not.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = walkdir::WalkDir::new(dir).sort_by_file_name().into_iter().flatten();
+    let files = entries.filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path);
+    files.filter(|path| !path.components().any(|part| part.as_os_str() == "blobs")).collect()
+}
+
+/// The feed of the demo's configuration and the sample fit each other.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logs::{Line, Record, vendor};
+
+    #[test]
+    fn every_line_of_the_sample_is_a_transaction_and_recent() {
+        let format = vendor::find(LOG_TYPE).unwrap();
+        let text = recent_sample(1);
+        assert!(text.lines().count() > 100);
+        for line in text.lines() {
+            let mut record = Record::default();
+            assert_eq!(format.line(line.as_bytes(), &mut record), Line::Record, "{line}");
+            assert!(record.time.unwrap() > 1_795_158_000_000_000);
+        }
+    }
+}

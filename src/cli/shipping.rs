@@ -1,0 +1,73 @@
+//! What `upload`, `watch` and `demo` share: connecting every tenant, drawing events.
+
+use super::{Context, connect};
+use crate::config::{Config, Feed};
+use crate::domain::{ByteCount, Urgency};
+use crate::error::Result;
+use crate::ship::{Event, Events, Lock, Outcome, Ship};
+use crate::ui::progress::Progress;
+use indicatif::ProgressBar;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Opens ledger and lock, connects the tenants of the feeds, and prepares a ship that draws its events.
+pub(super) fn ship(context: &mut Context<'_>, config: &Config, feeds: &[Feed], urgency: Urgency) -> Result<Ship> {
+    let ledger = connect::ledger(config)?;
+    let lock = Lock::take(&config.state_dir)?;
+    let names: BTreeSet<_> = feeds.iter().map(|feed| feed.tenant.clone()).collect();
+    let mut services = BTreeMap::new();
+    for name in names {
+        let service = connect::service(context, config, &name, &ledger, urgency)?;
+        services.insert(name, service);
+    }
+    let events = drawing(context);
+    Ship::new(ledger, &config.state_dir, services, config.upload.clone(), events, lock)
+}
+
+/// Events as bars on a terminal, as plain lines otherwise, as nothing when quiet.
+fn drawing(context: &Context<'_>) -> Events {
+    let progress = Progress::new(context.ui.bars);
+    let lines = !context.ui.bars && !context.ui.quiet;
+    let bars: Mutex<BTreeMap<i64, ProgressBar>> = Mutex::default();
+    Arc::new(move |event| {
+        let mut bars = bars.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Event::Storing { id, sent, total } = event {
+            bars.entry(id).or_insert_with(|| progress.bytes(&format!("shipment {id}"), total)).set_position(sent);
+        }
+        if let Event::Finalised { id } = event
+            && let Some(bar) = bars.remove(&id)
+        {
+            bar.finish_and_clear();
+        }
+        let Some(line) = sentence(&event) else { return };
+        if lines {
+            super::stderr_line(&line);
+        } else {
+            tracing::info!("{line}");
+        }
+    })
+}
+
+/// An event as a line, where it is worth one.
+fn sentence(event: &Event) -> Option<String> {
+    let safe = |text: &str| crate::ui::escape::terminal(text).into_owned();
+    match event {
+        Event::Packed { id, source, raw, packed } => {
+            let (source, raw, packed) = (safe(&source.to_string_lossy()), ByteCount(*raw), ByteCount(*packed));
+            Some(format!("packed     shipment {id}: {source}, {raw} as {packed}"))
+        }
+        Event::Finalised { id } => Some(format!("finalised  shipment {id}")),
+        Event::Confirmed { id } => Some(format!("confirmed  shipment {id}")),
+        Event::LeftOut { what, why } => Some(format!("left out   {}: {}", safe(what), safe(why))),
+        Event::Packing { .. } | Event::Storing { .. } => None,
+    }
+}
+
+/// Warns about all but the first thing left out; that one is the command's error.
+pub(super) fn finish(context: &mut Context<'_>, outcome: &Outcome) -> Result<()> {
+    for (what, error) in outcome.left_out.iter().skip(1) {
+        let line = format!("{what}: {}", error.one_line());
+        context.ui.warn(crate::ui::escape::terminal(&line));
+    }
+    outcome.result()
+}

@@ -1,0 +1,117 @@
+//! Imports accepted uploads: unpack, parse, match, count; each exactly once.
+
+use super::store::{Accepted, Store};
+use crate::catalog;
+use crate::error::Result;
+use crate::logs::{self, Line, Record, input};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// Transactions older than this are ignored.
+const OLDEST: Duration = Duration::from_secs(90 * 86_400);
+
+/// What one log held.
+#[derive(Default)]
+struct Found {
+    lines: u64,
+    records: u64,
+    old: u64,
+    bytes: u64,
+    apps: BTreeMap<u32, u64>,
+    refused: Option<String>,
+}
+
+/// Processes what was accepted, for ever.
+pub(super) async fn run(store: Arc<Store>, delay: Duration) {
+    loop {
+        tokio::time::sleep(delay.max(Duration::from_millis(20))).await;
+        let waiting: Vec<Accepted> =
+            store.read(|state| state.accepted.iter().filter(|a| !a.processed).cloned().collect());
+        for accepted in waiting {
+            let store = store.clone();
+            let number = accepted.number;
+            let imported = tokio::task::spawn_blocking(move || import(&store, &accepted)).await;
+            if let Ok(Err(error)) = imported {
+                tracing::error!("upload {number} could not be imported: {}", error.one_line());
+            }
+        }
+    }
+}
+
+fn import(store: &Store, accepted: &Accepted) -> Result<()> {
+    let log_type = store.read(|state| state.granted.get(&accepted.blob).cloned()).unwrap_or_default();
+    let found = understand(store, accepted, &log_type);
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string();
+    // One write holds the totals and the mark that they were counted: a crash in between is impossible.
+    store.change(|state| {
+        if let Some(stream) = state.streams.iter_mut().find(|stream| stream.id == accepted.stream) {
+            stream.history += 1;
+            stream.fails += u64::from(found.refused.is_some());
+            stream.last_data_received = Some(now);
+            stream.records += found.records;
+            stream.bytes += found.bytes;
+            for (app, count) in &found.apps {
+                *stream.apps.entry(*app).or_default() += count;
+            }
+        }
+        if let Some(entry) = state.accepted.iter_mut().find(|entry| entry.number == accepted.number) {
+            entry.processed = true;
+            (entry.lines, entry.records, entry.refused) = (found.lines, found.records, found.refused);
+        }
+        Ok(())
+    })
+}
+
+fn understand(store: &Store, accepted: &Accepted, log_type: &str) -> Found {
+    let mut found = Found::default();
+    let Some(format) = logs::vendor::find(log_type) else {
+        return Found { refused: Some("unsupported log type".to_owned()), ..found };
+    };
+    if let Err(error) = read(store, accepted, format, &mut found) {
+        return Found {
+            refused: Some(format!("unsupported file type: {error}")),
+            lines: found.lines,
+            ..Found::default()
+        };
+    }
+    let refused = if found.records + found.old == 0 {
+        Some("the log format doesn't match")
+    } else if found.records == 0 {
+        Some("transactions are more than 90 days old")
+    } else if found.apps.is_empty() {
+        Some("no transactions to cataloged cloud apps")
+    } else {
+        None
+    };
+    if let Some(why) = refused {
+        return Found { refused: Some(why.to_owned()), lines: found.lines, ..Found::default() };
+    }
+    found
+}
+
+fn read(store: &Store, accepted: &Accepted, format: &logs::Format, found: &mut Found) -> std::io::Result<()> {
+    let mut input = input::open(Box::new(std::fs::File::open(store.blob(&accepted.blob))?))?;
+    let oldest =
+        SystemTime::now().checked_sub(OLDEST).and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let oldest = oldest.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
+    while let Some(line) = input.next_line()? {
+        found.lines += 1;
+        let mut record = Record::default();
+        if format.line(line, &mut record) != Line::Record {
+            continue;
+        }
+        if record.time.is_some_and(|time| time < oldest) {
+            found.old += 1;
+            continue;
+        }
+        found.records += 1;
+        found.bytes =
+            found.bytes.saturating_add(record.bytes_down.unwrap_or(0)).saturating_add(record.bytes_up.unwrap_or(0));
+        let host = record.host.and_then(|host| std::str::from_utf8(host).ok());
+        if let Some(app) = host.and_then(catalog::lookup) {
+            *found.apps.entry(app.id).or_default() += 1;
+        }
+    }
+    Ok(())
+}
