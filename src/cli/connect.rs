@@ -18,7 +18,7 @@ pub(super) fn ledger(config: &Config) -> Result<Ledger> {
             .cause(error)
             .hint("name another with --state-dir DIR, or make it and give it to the user logweir runs as")
     })?;
-    Ledger::open(&dir.join("ledger.db"))
+    Ok(Ledger::open(&dir.join("ledger.db"))?.with_budget(config.upload.calls_a_minute))
 }
 
 /// Connects to the service of one tenant; warnings about the secret's file are shown.

@@ -23,9 +23,9 @@ pub struct Init {
     /// The application's id
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
-    /// The log type of the first feed, or auto
-    #[arg(long, default_value = "auto")]
-    log_type: String,
+    /// The log type of the first feed
+    #[arg(long, default_value = "SQUID_NATIVE", value_name = "TYPE")]
+    log_type: LogType,
     /// The paths of the first feed, as a glob
     #[arg(long, default_value = "/var/log/squid/access.log.*", value_name = "GLOB")]
     paths: String,
@@ -51,9 +51,6 @@ Automatic log upload > Add data source. Its name is the feed's data_source.
 
 impl Init {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
-        if self.log_type != "auto" {
-            self.log_type.parse::<LogType>().map_err(Error::usage)?;
-        }
         let text = self.configuration();
         let path = context.env.cwd.join(&self.output);
         let failed = |error: std::io::Error| {
@@ -99,7 +96,7 @@ client_secret_file = \"/etc/logweir/client_secret\"
 # ca_file = \"/etc/ssl/certs/contoso-ca.pem\"
 
 [upload]
-# 1 (fastest) to 12 (smallest), or auto: follow whichever of cores and wire is the limit.
+# gzip level, 1 (fastest) to 9 (smallest); auto is 6.
 level = \"auto\"
 spool_max = \"20GiB\"
 # bandwidth = \"50MB\"
@@ -118,7 +115,7 @@ after = \"keep\"
             id(&self.tenant_id),
             id(&self.client_id),
             quoted(&self.paths),
-            quoted(&self.log_type),
+            quoted(self.log_type.as_str()),
             quoted(self.data_source.as_str()),
         );
         text

@@ -28,6 +28,9 @@ pub struct Serve {
     /// Take this long before an uploaded log counts as processed
     #[arg(long, default_value = "1s", value_name = "DURATION", value_parser = units::duration)]
     processing_delay: Duration,
+    /// Answer 429 to more API calls than this in a minute
+    #[arg(long, default_value_t = 30, value_name = "N")]
+    calls_a_minute: usize,
 }
 
 fn data_source(text: &str) -> std::result::Result<(DataSource, LogType), String> {

@@ -86,12 +86,11 @@ impl Upload {
             paths,
             exclude: Vec::new(),
             tenant: self.tenant.clone(),
-            log_type: Some(log_type),
+            log_type,
             destination,
             settle: Duration::ZERO,
             after: After::Keep,
             gzip: true,
-            hold_on_quality: false,
         })
     }
 }

@@ -64,20 +64,20 @@ pub struct Network {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upload {
-    pub(super) threads: Option<usize>,
-    pub(super) in_flight: Option<usize>,
     pub(super) level: Option<Level>,
     pub(super) spool_max: Option<Size>,
     pub(super) bandwidth: Option<Size>,
     pub(super) confirm_for: Option<String>,
     pub(super) scan_every: Option<String>,
+    pub(super) uncertain_for: Option<String>,
+    pub(super) calls_a_minute: Option<u32>,
 }
 
 /// A compression level: a number or `"auto"`.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Level {
-    /// 1 to 12.
+    /// 1 to 9.
     Number(i64),
     /// `auto`.
     Word(String),
@@ -111,17 +111,10 @@ pub struct Feed {
     #[serde(default)]
     pub(super) exclude: Vec<String>,
     pub(super) tenant: Option<TenantName>,
-    pub(super) log_type: String,
+    pub(super) log_type: LogType,
     pub(super) data_source: Option<DataSource>,
     pub(super) snapshot: Option<String>,
     pub(super) settle: Option<String>,
     pub(super) after: Option<String>,
     pub(super) compression: Option<String>,
-    pub(super) on_quality: Option<String>,
-}
-
-impl Feed {
-    pub(super) fn log_type(&self) -> Result<Option<LogType>, String> {
-        if self.log_type == "auto" { Ok(None) } else { self.log_type.parse().map(Some) }
-    }
 }

@@ -109,19 +109,15 @@ pub struct Network {
 /// How hard to compress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// Follow the bottleneck.
+    /// gzip's own default.
     Auto,
-    /// 1 (fastest) to 12 (smallest).
+    /// 1 (fastest) to 9 (smallest).
     Fixed(u8),
 }
 
 /// How shipping behaves.
 #[derive(Debug, Clone)]
 pub struct Upload {
-    /// Compression threads.
-    pub threads: usize,
-    /// Shipments on the wire at once.
-    pub in_flight: usize,
     /// How hard to compress.
     pub level: Level,
     /// Most bytes the spool may hold.
@@ -130,8 +126,12 @@ pub struct Upload {
     pub bandwidth: Option<ByteCount>,
     /// How long one pass waits for the counters to confirm; later passes look again.
     pub confirm_for: Duration,
+    /// How long a lost `done_upload` waits for the counters before it counts as not arrived.
+    pub uncertain_for: Duration,
     /// Time between scans that no event caused.
     pub scan_every: Duration,
+    /// Calls a tenant's budget has in a minute.
+    pub calls_a_minute: u32,
 }
 
 /// What happens to a source file once its shipment is finalised.
@@ -165,8 +165,8 @@ pub struct Feed {
     pub exclude: Vec<String>,
     /// Whose feed it is.
     pub tenant: TenantName,
-    /// `None` means detect.
-    pub log_type: Option<LogType>,
+    /// What the logs are.
+    pub log_type: LogType,
     /// Where it arrives.
     pub destination: Destination,
     /// How long a file must stand still.
@@ -175,6 +175,4 @@ pub struct Feed {
     pub after: After,
     /// Whether to compress at all.
     pub gzip: bool,
-    /// Whether a log that the service would refuse is held.
-    pub hold_on_quality: bool,
 }

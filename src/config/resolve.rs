@@ -248,16 +248,13 @@ impl Resolver<'_> {
     }
 
     fn upload(&mut self, typed: &file::Upload) -> Upload {
-        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let threads = self.file_or("upload.threads", typed.threads, cores).clamp(1, 256);
-        let in_flight = self.file_or("upload.in_flight", typed.in_flight, 2).clamp(1, 16);
         let level = match &typed.level {
             None => Some(Level::Auto),
             Some(file::Level::Word(word)) if word == "auto" => Some(Level::Auto),
-            Some(file::Level::Number(n)) => u8::try_from(*n).ok().filter(|n| (1..=12).contains(n)).map(Level::Fixed),
+            Some(file::Level::Number(n)) => u8::try_from(*n).ok().filter(|n| (1..=9).contains(n)).map(Level::Fixed),
             Some(file::Level::Word(_)) => None,
         };
-        let level = self.checked("upload.level", level.ok_or("1 to 12, or \"auto\"".to_owned())).unwrap_or(Level::Auto);
+        let level = self.checked("upload.level", level.ok_or("1 to 9, or \"auto\"".to_owned())).unwrap_or(Level::Auto);
         let shown = match level {
             Level::Auto => "auto".to_owned(),
             Level::Fixed(n) => n.to_string(),
@@ -272,8 +269,13 @@ impl Resolver<'_> {
             self.note("upload.bandwidth", format!("{cap}/s"), Origin::File);
         }
         let confirm_for = self.duration("upload.confirm_for", typed.confirm_for.as_deref(), Duration::from_secs(30));
+        // The service recomputes its data four times a day; a day is a safe distance from that.
+        let uncertain_for =
+            self.duration("upload.uncertain_for", typed.uncertain_for.as_deref(), Duration::from_secs(24 * 3600));
         let scan_every = self.duration("upload.scan_every", typed.scan_every.as_deref(), Duration::from_secs(60));
-        Upload { threads, in_flight, level, spool_max, bandwidth, confirm_for, scan_every }
+        // The service allows 30 to all tools of a tenant together; the embedded one may be told otherwise.
+        let calls_a_minute = self.file_or("upload.calls_a_minute", typed.calls_a_minute, 30).max(4);
+        Upload { level, spool_max, bandwidth, confirm_for, uncertain_for, scan_every, calls_a_minute }
     }
 
     fn duration(&mut self, key: &str, typed: Option<&str>, default: Duration) -> Duration {
@@ -285,7 +287,6 @@ impl Resolver<'_> {
 
     fn feed(&mut self, typed: file::Feed, tenants: &BTreeMap<TenantName, Tenant>) -> Option<Feed> {
         let key = |name: &str| format!("feed.{}.{name}", typed.name);
-        let log_type = self.checked(&key("log_type"), typed.log_type());
         if typed.paths.is_empty() {
             self.wrong.push(format!("{}: no path is listed", key("paths")));
         }
@@ -328,24 +329,16 @@ impl Resolver<'_> {
             other => Err(format!("{other:?} is none of gzip, none")),
         };
         let gzip = self.checked(&key("compression"), gzip);
-        let word = self.file_or(&key("on_quality"), typed.on_quality.clone(), "ship".to_owned());
-        let hold = match word.as_str() {
-            "ship" => Ok(false),
-            "hold" => Ok(true),
-            other => Err(format!("{other:?} is none of ship, hold")),
-        };
-        let hold_on_quality = self.checked(&key("on_quality"), hold);
         Some(Feed {
             name: typed.name.clone(),
             paths,
             exclude: typed.exclude.iter().map(absolute).collect(),
             tenant,
-            log_type: log_type?,
+            log_type: typed.log_type.clone(),
             destination: destination?,
             settle,
             after: after?,
             gzip: gzip?,
-            hold_on_quality: hold_on_quality?,
         })
     }
 }
@@ -404,9 +397,9 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_told_at_once() {
-        let text = GOOD.replace("archive:old", "burn").replace("SQUID_NATIVE", "squid");
+        let text = GOOD.replace("archive:old", "burn").replace("[auth]", "allow_hosts = []\ncloud = \"moon\"\n[auth]");
         let error = load_text(&text).unwrap_err().to_string();
-        assert!(error.contains("feed.hq.after") && error.contains("feed.hq.log_type"), "{error}");
+        assert!(error.contains("feed.hq.after") && error.contains("service.cloud"), "{error}");
     }
 
     #[test]

@@ -19,10 +19,10 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Calls a tenant may make in a minute.
-const CALLS_A_MINUTE: u32 = 30;
-/// Of these, what a backlog leaves to people.
-const KEPT_FOR_PEOPLE: u32 = 6;
+/// Calls a tenant may make in a minute, by the service's rule.
+pub const CALLS_A_MINUTE: u32 = 30;
+/// One call in this many is left to people by a backlog.
+const KEPT_FOR_PEOPLE: u32 = 5;
 
 /// Where a shipment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -175,6 +175,7 @@ pub struct FileMark {
 #[derive(Clone)]
 pub struct Ledger {
     connection: Arc<Mutex<Connection>>,
+    calls_a_minute: u32,
 }
 
 fn failed(error: rusqlite::Error) -> Error {
@@ -199,7 +200,13 @@ impl Ledger {
     /// When the file cannot be opened or is from a newer logweir.
     pub fn open(path: &Path) -> Result<Ledger> {
         let connection = schema::open(path)?;
-        Ok(Ledger { connection: Arc::new(Mutex::new(connection)) })
+        Ok(Ledger { connection: Arc::new(Mutex::new(connection)), calls_a_minute: CALLS_A_MINUTE })
+    }
+
+    /// The same ledger with another budget of calls: less where other tools share the tenant.
+    #[must_use]
+    pub fn with_budget(self, calls_a_minute: u32) -> Ledger {
+        Ledger { calls_a_minute, ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
@@ -314,11 +321,19 @@ impl Ledger {
     /// # Errors
     /// When the shipment is not stored.
     pub fn finalising(&self, id: i64, baseline: Option<Baseline>) -> Result<()> {
-        self.advance(id, Stage::Finalising, None)?;
-        let sql = "UPDATE shipment SET history = ?2, fails = ?3, pending = ?4 WHERE id = ?1";
+        let mut connection = self.lock();
+        let transaction = connection.transaction().map_err(failed)?;
+        let from = stage_of(&transaction, id)?;
+        if !Stage::Finalising.follows(from) {
+            return Err(Error::failed(format!("shipment {id} is {from} and cannot be finalised")));
+        }
+        // One step: without its baseline an interrupted finalisation could never be decided.
+        let sql = "UPDATE shipment SET stage = 'finalising', reason = NULL, history = ?2, fails = ?3, pending = ?4, updated = ?5
+                   WHERE id = ?1";
         let count = |pick: fn(&Baseline) -> u64| baseline.as_ref().map(|baseline| signed(pick(baseline)));
-        let row = params![id, count(|b| b.history), count(|b| b.fails), count(|b| b.pending)];
-        self.lock().execute(sql, row).map(|_| ()).map_err(failed)
+        let row = params![id, count(|b| b.history), count(|b| b.fails), count(|b| b.pending), now()];
+        transaction.execute(sql, row).map_err(failed)?;
+        transaction.commit().map_err(failed)
     }
 
     /// Notes why a shipment did not move, without moving it.
@@ -454,8 +469,8 @@ impl CallBudget for Ledger {
         let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         let now = i64::try_from(millis).unwrap_or(i64::MAX);
         let allowed = match urgency {
-            Urgency::Human => CALLS_A_MINUTE,
-            Urgency::Backlog => CALLS_A_MINUTE - KEPT_FOR_PEOPLE,
+            Urgency::Human => self.calls_a_minute,
+            Urgency::Backlog => (self.calls_a_minute - self.calls_a_minute / KEPT_FOR_PEOPLE).max(1),
         };
         let mut connection = self.lock();
         // Immediate: two processes must not both see the last free call.

@@ -80,7 +80,7 @@ fn a_backlog_leaves_calls_to_people_and_processes_share_one_budget() {
         let book = if turn % 2 == 0 { &ledger } else { &other };
         taken += u32::from(book.take(&tenant, Urgency::Backlog).unwrap().is_zero());
     }
-    assert_eq!(taken, CALLS_A_MINUTE - KEPT_FOR_PEOPLE);
+    assert_eq!(taken, CALLS_A_MINUTE - CALLS_A_MINUTE / KEPT_FOR_PEOPLE);
     assert!(ledger.take(&tenant, Urgency::Human).unwrap().is_zero());
     assert!(ledger.take(&partner, Urgency::Backlog).unwrap().is_zero());
 }

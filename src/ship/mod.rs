@@ -200,6 +200,7 @@ impl Ship {
         } else {
             self.look(&mut outcome).await?;
         }
+        self.report_uncertain(&mut outcome)?;
         Ok(outcome)
     }
 

@@ -41,7 +41,7 @@ impl Ship {
         let level = match self.upload.level {
             _ if !feed.gzip => None,
             Level::Auto => Some(DEFAULT_LEVEL),
-            Level::Fixed(level) => Some(u32::from(level.min(9))),
+            Level::Fixed(level) => Some(u32::from(level)),
         };
         let temporary = self.spool.join(format!("{}.tmp", std::process::id()));
         let (source, spool, before) = (candidate.path.clone(), temporary.clone(), candidate.mark);
@@ -71,10 +71,6 @@ impl Ship {
             ))
             .hint("rotate this log more often: the service takes 5 GB at once"));
         }
-        let log_type = feed.log_type.as_ref().ok_or_else(|| {
-            Error::usage(format!("feed {}: log_type = \"auto\" cannot be shipped yet", feed.name))
-                .hint("name the log type")
-        })?;
         let name = format!("{}.{}", &content.digest.to_string()[..32], if feed.gzip { "gz" } else { "log" });
         let name = format!("{}-{name}", spool_word(&feed.name));
         std::fs::rename(&temporary, self.spool.join(&name))
@@ -92,7 +88,7 @@ impl Ship {
                 digest: content.digest,
                 raw: content.raw,
                 packed: content.packed,
-                log_type: log_type.as_str(),
+                log_type: feed.log_type.as_str(),
                 destination,
                 snapshot,
                 spool: &name,

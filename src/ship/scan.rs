@@ -109,12 +109,11 @@ mod tests {
             paths: patterns.to_vec(),
             exclude: vec!["**/*.tmp".to_owned()],
             tenant: TenantName::default_tenant(),
-            log_type: None,
+            log_type: "SQUID_NATIVE".parse().unwrap(),
             destination: Destination::Snapshot("s".to_owned()),
             settle,
             after: After::Keep,
             gzip: true,
-            hold_on_quality: false,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::service::{FailureKind, Growth, NoBlockLog, Service, StoreOptions, Str
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
 /// Most shipments looked at in one pass.
@@ -179,6 +179,30 @@ impl Ship {
                 (self.events)(Event::Finalised { id: shipment.id });
                 // As after an ordinary finalisation: the service has it.
                 let _ = std::fs::remove_file(self.spool.join(&shipment.spool));
+            } else if stream.is_some() && shipment.baseline.is_some() && self.waited_long_enough(&shipment) {
+                // Every log that arrived has been counted by now, and this one was not: it never arrived.
+                self.ledger.advance(shipment.id, Stage::Packed, Some("it did not arrive; sent again"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn waited_long_enough(&self, shipment: &Shipment) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = Duration::from_secs(u64::try_from(shipment.updated).unwrap_or_default());
+        now.saturating_sub(since) > self.upload.uncertain_for
+    }
+
+    /// Reports what the counters have not decided yet.
+    pub(super) fn report_uncertain(&self, outcome: &mut Outcome) -> Result<()> {
+        for shipment in self.ledger.shipments(&[Stage::Uncertain], BATCH)? {
+            let error = Error::failed(format!("shipment {} is uncertain", shipment.id))
+                .cause(
+                    "the answer to done_upload was lost, and the service's counters do not tell yet whether it arrived",
+                )
+                .hint("later passes decide it by the counters; nothing is sent twice meanwhile");
+            if !outcome.left_out.iter().any(|(what, _)| *what == shipment.source) {
+                self.leave_out(outcome, shipment.source, error);
             }
         }
         Ok(())

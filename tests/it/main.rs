@@ -3,4 +3,5 @@
 mod architecture;
 mod commands;
 mod samples;
+mod service;
 mod support;

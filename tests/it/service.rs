@@ -1,0 +1,372 @@
+//! The real binary against the embedded service over real HTTP.
+
+use crate::support::{Ran, Sandbox, have};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A sandbox with `logweir serve` running in it, an application, the data source HQ and a configuration.
+struct Site {
+    sandbox: Sandbox,
+    service: Child,
+    addr: String,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // A service that is gone already is what is wanted.
+        let _ = self.service.kill();
+        let _ = self.service.wait();
+    }
+}
+
+impl Site {
+    fn new() -> Site {
+        let sandbox = Sandbox::new();
+        let arguments =
+            ["--application", "test", "--data-source", "HQ=SQUID_NATIVE", "--data-source", "Branch=SQUID_NATIVE"];
+        let (service, lines) = serve(&sandbox, "127.0.0.1:0", &arguments);
+        let addr = lines.last().expect("the address").rsplit("http://").next().expect("an address").to_owned();
+        let site = Site { sandbox, service, addr };
+        site.configure(&lines[..3].join("\n"), "HQ");
+        site
+    }
+
+    fn configure(&self, auth: &str, data_source: &str) {
+        let addr = &self.addr;
+        let text = format!(
+            "[service]\nurl = \"http://{addr}\"\nauthority = \"http://{addr}\"\nallow_hosts = [\"127.0.0.1\"]\n[auth]\n{auth}\n\
+             [upload]\nscan_every = \"200ms\"\nconfirm_for = \"5s\"\nuncertain_for = \"2s\"\ncalls_a_minute = 100000\n\
+             [[feed]]\nname = \"hq\"\npaths = [\"logs/*.log*\"]\nlog_type = \"SQUID_NATIVE\"\ndata_source = \"{data_source}\"\nsettle = \"0s\"\n"
+        );
+        self.sandbox.write("logweir.toml", &text);
+    }
+
+    fn auth(&self) -> String {
+        let text = std::fs::read_to_string(self.sandbox.path("logweir.toml")).expect("the configuration");
+        let auth = text.split("[auth]\n").nth(1).expect("auth");
+        auth.split("[upload]").next().expect("auth").to_owned()
+    }
+
+    /// Runs a command with the configuration.
+    #[track_caller]
+    fn run(&self, arguments: &[&str], code: i32) -> Ran {
+        self.sandbox.run(&[&["--config", "logweir.toml"], arguments].concat(), code)
+    }
+
+    /// Ends the service as a power cut would, and starts it again on the same address.
+    fn restart(&mut self) {
+        self.service.kill().expect("the service runs");
+        self.service.wait().expect("it ends");
+        self.service = serve(&self.sandbox, &self.addr, &[]).0;
+    }
+
+    fn state(&self) -> serde_json::Value {
+        let text = std::fs::read(self.sandbox.path("logweir-service/service.json")).expect("the service's state");
+        serde_json::from_slice(&text).expect("JSON")
+    }
+
+    /// Lines of every log that was imported, once all accepted ones are.
+    fn imported(&self) -> u64 {
+        let until = Instant::now() + Duration::from_secs(10);
+        loop {
+            let state = self.state();
+            let accepted = state["accepted"].as_array().expect("a list");
+            if accepted.iter().all(|entry| entry["processed"] == true) || Instant::now() > until {
+                return accepted.iter().filter_map(|entry| entry["records"].as_u64()).sum();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn serve(sandbox: &Sandbox, listen: &str, more: &[&str]) -> (Child, Vec<String>) {
+    let arguments =
+        [&["serve", "--listen", listen, "--processing-delay", "50ms", "--calls-a-minute", "100000"], more].concat();
+    let mut service =
+        sandbox.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the service starts");
+    let mut lines = Vec::new();
+    for line in BufReader::new(service.stdout.take().expect("a pipe")).lines() {
+        lines.push(line.expect("text"));
+        if lines.last().is_some_and(|line| line.starts_with("listening")) {
+            break;
+        }
+    }
+    (service, lines)
+}
+
+/// A log of so many lines with recent times; `mark` makes the content its own.
+fn log(mark: u32, lines: u32) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock").as_secs() - 600;
+    let line = |n: u32| {
+        format!(
+            "{now}.{:03}    87 192.0.2.10 TCP_TUNNEL/200 {} CONNECT www.dropbox.com:443 ann HIER_DIRECT/203.0.113.5 -\n",
+            n % 1000,
+            1000 + mark
+        )
+    };
+    (0..lines).map(line).collect()
+}
+
+#[test]
+fn a_log_is_shipped_confirmed_and_never_sent_again_under_another_name() {
+    let site = Site::new();
+    site.sandbox.write("logs/a.log", &log(1, 50));
+    let first = site.run(&["upload"], 0);
+    assert!(first.stderr.contains("confirmed"), "{}", first.stderr);
+    std::fs::rename(site.sandbox.path("logs/a.log"), site.sandbox.path("logs/a.log.1")).expect("a rename");
+    std::fs::copy(site.sandbox.path("logs/a.log.1"), site.sandbox.path("logs/copy.log")).expect("a copy");
+    let again = site.run(&["upload"], 0);
+    assert!(again.stderr.contains("nothing new"), "{}", again.stderr);
+    assert_eq!(site.imported(), 50);
+    let status: serde_json::Value =
+        serde_json::from_str(&site.run(&["status", "--format", "json"], 0).stdout).expect("one document");
+    assert_eq!(status["shipments"].as_array().map(Vec::len), Some(1));
+    assert_eq!(status["stages"][0]["stage"], "confirmed");
+}
+
+#[test]
+fn a_quiet_run_prints_nothing_when_all_is_well() {
+    let site = Site::new();
+    site.sandbox.write("logs/a.log", &log(1, 3));
+    for _ in 0..2 {
+        let ran = site.run(&["upload", "--quiet"], 0);
+        assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
+    }
+}
+
+#[test]
+fn a_dry_run_ships_nothing() {
+    let site = Site::new();
+    site.sandbox.write("logs/a.log", &log(1, 3));
+    assert!(site.run(&["upload", "--dry-run"], 0).stdout.contains("a.log"));
+    assert_eq!(site.state()["accepted"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn named_files_go_to_a_data_source_or_a_snapshot() {
+    let site = Site::new();
+    let file = site.sandbox.write("one [1].log", &log(7, 4));
+    let file = file.to_str().expect("UTF-8");
+    let to = |flag: &'static str, name: &'static str| {
+        ["upload", file, "--log-type", "SQUID_NATIVE", flag, name].map(str::to_owned)
+    };
+    for arguments in [to("--data-source", "Branch"), to("--snapshot", "August")] {
+        site.run(&arguments.each_ref().map(String::as_str), 0);
+    }
+    assert_eq!(site.imported(), 8);
+    let ran = site.run(&["upload", file, "--data-source", "Branch"], 2);
+    assert!(ran.stderr.contains("--log-type"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_wrong_secret_is_a_credentials_error_that_says_what_to_do() {
+    let site = Site::new();
+    site.sandbox.write("logs/a.log", &log(1, 3));
+    site.sandbox.write("logweir-service/test.secret", "wrong-secret-value");
+    let ran = site.run(&["upload"], 4);
+    assert!(ran.stderr.contains("client secret is wrong"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("wrong-secret-value"));
+}
+
+#[test]
+fn an_unknown_data_source_names_the_nearest() {
+    let site = Site::new();
+    site.sandbox.write("logs/a.log", &log(1, 3));
+    let auth = site.auth();
+    site.configure(&auth, "Brunch");
+    let ran = site.run(&["upload"], 1);
+    assert!(ran.stderr.contains("did you mean \"Branch\"?"), "{}", ran.stderr);
+    site.configure(&auth, "HQ");
+    assert_eq!(site.imported(), 0);
+}
+
+#[test]
+fn an_unreadable_file_is_left_out_and_the_rest_is_shipped() {
+    let site = Site::new();
+    site.sandbox.write("logs/a.log", &log(1, 3));
+    site.sandbox.write("logs/b.log", "\u{28}\u{b5}not used");
+    std::fs::write(site.sandbox.path("logs/b.log"), b"\x28\xb5\x2f\xfdzstd").expect("a file");
+    let ran = site.run(&["upload"], 3);
+    assert!(ran.stderr.contains("zstd") && ran.stderr.contains("hint:"), "{}", ran.stderr);
+    assert_eq!(site.imported(), 3);
+}
+
+#[test]
+fn a_log_the_parser_refuses_is_reported_as_rejected() {
+    let site = Site::new();
+    site.sandbox.write("logs/a.log", "this is no squid log\n");
+    let ran = site.run(&["upload"], 3);
+    assert!(ran.stderr.contains("parser refused"), "{}", ran.stderr);
+    assert!(site.run(&["status"], 0).stdout.contains("rejected"));
+}
+
+#[test]
+fn a_service_that_is_down_costs_no_log() {
+    let mut site = Site::new();
+    site.service.kill().expect("the service runs");
+    site.service.wait().expect("it ends");
+    site.sandbox.write("logs/a.log", &log(1, 5));
+    let mut down =
+        site.sandbox.command(&["--config", "logweir.toml", "upload"]).stderr(Stdio::null()).spawn().expect("it starts");
+    std::thread::sleep(Duration::from_millis(700));
+    site.service = serve(&site.sandbox, &site.addr, &[]).0;
+    down.wait().expect("it ends");
+    site.run(&["upload"], 0);
+    assert_eq!(site.imported(), 5);
+}
+
+#[test]
+fn a_second_process_is_told_that_another_does_the_work() {
+    let site = Site::new();
+    let mut watch =
+        site.sandbox.command(&["--config", "logweir.toml", "watch"]).stderr(Stdio::null()).spawn().expect("it starts");
+    std::thread::sleep(Duration::from_millis(500));
+    site.sandbox.write("logs/a.log", &log(1, 3));
+    let ran = site.run(&["upload"], 5);
+    assert!(ran.stderr.contains("another logweir"), "{}", ran.stderr);
+    let until = Instant::now() + Duration::from_secs(10);
+    while site.imported() < 3 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(site.imported(), 3);
+    let asked = Command::new("kill").args(["-TERM", &watch.id().to_string()]).status().expect("kill starts");
+    assert!(asked.success());
+    let stopped = Instant::now();
+    assert!(watch.wait().expect("it ends").success());
+    assert!(stopped.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn kills_at_any_moment_lose_nothing_and_send_nothing_twice() {
+    let mut site = Site::new();
+    let (files, lines) = (40, 25);
+    let mut contents = Vec::new();
+    for file in 0..files {
+        let text = log(file, lines);
+        contents.push((site.sandbox.write(&format!("logs/f{file}.log"), &text), text));
+    }
+    for kill in 0..60_u64 {
+        let mut upload = site
+            .sandbox
+            .command(&["--config", "logweir.toml", "upload"])
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        // Spread over start, packing, storing and finalising; the same every time.
+        std::thread::sleep(Duration::from_millis(5 + kill * 37 % 120));
+        upload.kill().expect("it runs or has ended");
+        upload.wait().expect("it ends");
+        if kill % 20 == 19 {
+            site.restart();
+        }
+    }
+    // What is uncertain is decided by the counters within a few runs.
+    for _ in 0..20 {
+        std::thread::sleep(Duration::from_millis(500));
+        let last = site.sandbox.command(&["--config", "logweir.toml", "upload"]).output().expect("it starts");
+        if last.status.success() && !site.run(&["status"], 0).stdout.contains("uncertain") {
+            break;
+        }
+    }
+    let state = site.state();
+    let mut accepted: Vec<&str> =
+        state["accepted"].as_array().expect("a list").iter().filter_map(|a| a["blob"].as_str()).collect();
+    let all = accepted.len();
+    accepted.sort_unstable();
+    accepted.dedup();
+    assert_eq!(accepted.len(), all, "a blob was finalised twice");
+    let status = site.run(&["status", "--limit", "100"], 0).stdout;
+    assert_eq!(site.imported(), u64::from(files * lines), "{status}");
+    for (path, text) in contents {
+        assert_eq!(std::fs::read_to_string(path).expect("the source"), text, "a source file changed");
+    }
+    assert!(site.run(&["doctor"], 0).stdout.contains("passes its integrity check"));
+}
+
+#[test]
+fn reports_block_scripts_and_doctor_work_against_the_service() {
+    let site = Site::new();
+    site.sandbox.write("logs/a.log", &log(1, 3));
+    site.run(&["upload"], 0);
+    let streams: serde_json::Value =
+        serde_json::from_str(&site.run(&["report", "streams", "--format", "json"], 0).stdout).expect("one document");
+    let hq = streams["streams"].as_array().expect("rows").iter().find(|row| row["data_source"] == "HQ").expect("HQ");
+    assert_eq!((&hq["log_files"], &hq["failed_files"]), (&1.into(), &0.into()));
+    let categories = site.run(&["report", "categories", "--data-source", "HQ", "--format", "csv"], 0).stdout;
+    assert_eq!(categories, "category,apps\nSAASDB_CATEGORY_CLOUD_STORAGE,1\n");
+    for (appliance, line) in [
+        ("zscaler", ".mega.nz\n"),
+        ("bluecoat", "url.domain=mega.nz deny\n"),
+        ("websense", "dest_host=mega.nz action=deny\n"),
+    ] {
+        assert!(site.run(&["block", "fetch", "--appliance", appliance], 0).stdout.contains(line), "{appliance}");
+    }
+    let ran = site.run(&["block", "fetch", "--appliance", "zcaler"], 2);
+    assert!(ran.stderr.contains("did you mean zscaler?"), "{}", ran.stderr);
+    assert!(site.run(&["doctor"], 0).stdout.contains("discovery.manage"));
+}
+
+#[test]
+fn no_secret_and_no_signature_reaches_output_log_ledger_or_spool() {
+    let site = Site::new();
+    let secret = std::fs::read_to_string(site.sandbox.path("logweir-service/test.secret")).expect("the secret");
+    site.sandbox.write("logs/a.log", &log(1, 3));
+    let mut said = String::new();
+    for arguments in
+        [&["upload", "-vvv"][..], &["status"], &["doctor", "-vvv"], &["config", "show"], &["report", "streams", "-vvv"]]
+    {
+        let ran = site.run(arguments, 0);
+        said.push_str(&ran.stdout);
+        said.push_str(&ran.stderr);
+    }
+    for entry in
+        walkdir::WalkDir::new(site.sandbox.path("state")).into_iter().flatten().filter(|e| e.file_type().is_file())
+    {
+        said.push_str(&String::from_utf8_lossy(&std::fs::read(entry.path()).expect("a file")));
+    }
+    for hidden in [secret.trim(), "sig=", "Bearer ey"] {
+        assert!(!said.contains(hidden), "{hidden} was shown");
+    }
+}
+
+#[test]
+fn the_documented_curl_sequence_works() {
+    if !have("curl") {
+        return;
+    }
+    let site = Site::new();
+    let curl = |arguments: &[&str]| {
+        let output =
+            Command::new("curl").args(["-sS", "--fail-with-body"]).args(arguments).output().expect("curl starts");
+        assert!(
+            output.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap_or_default()
+    };
+    let auth: toml::Table = site.auth().parse().expect("TOML");
+    let text = |key: &str| auth[key].as_str().expect("text").to_owned();
+    let secret = std::fs::read_to_string(text("client_secret_file")).expect("the secret");
+    let base = format!("http://{}", site.addr);
+    let form = format!(
+        "grant_type=client_credentials&scope=05a65629-4c1b-48c1-a78b-804c4abdd4af/.default&client_id={}&client_secret={}",
+        text("client_id"),
+        secret.trim()
+    );
+    let token = curl(&["-d", &form, &format!("{base}/{}/oauth2/v2.0/token", text("tenant_id"))]);
+    let bearer = format!("Authorization: Bearer {}", token["access_token"].as_str().expect("a token"));
+    let grant =
+        curl(&["-H", &bearer, &format!("{base}/api/v1/discovery/upload_url/?filename=a.log&source=SQUID_NATIVE")]);
+    assert_eq!(grant["provider"], "azure");
+    let url = grant["url"].as_str().expect("an address");
+    let file = site.sandbox.write("a.log", &log(1, 9));
+    curl(&["-H", "x-ms-blob-type: BlockBlob", "-T", file.to_str().expect("UTF-8"), url]);
+    let done = serde_json::json!({ "uploadUrl": url, "inputStreamName": "HQ" }).to_string();
+    let json = "Content-Type: application/json";
+    let receipt = curl(&["-H", &bearer, "-H", json, "-d", &done, &format!("{base}/api/v1/discovery/done_upload/")]);
+    assert_eq!(receipt["success"], true);
+    assert_eq!(site.imported(), 9);
+}
