@@ -37,7 +37,7 @@ struct Arguments {
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
 struct Global {
-    /// Read this configuration file (default /etc/logweir/logweir.toml)
+    /// Read this configuration file (default: /etc/logweir/logweir.toml)
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Keep ledger and spool here (default /var/lib/logweir)

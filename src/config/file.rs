@@ -1,4 +1,4 @@
-//! The shape of `logweir.toml`, as typed: no defaults, no checks beyond the shape. [`super::resolve`] makes the values.
+//! The shape of `logweir.toml`, as typed: no defaults, no checks beyond the shape. `resolve` makes the values.
 
 use crate::domain::{ByteCount, DataSource, LogType, TenantName};
 use serde::Deserialize;

@@ -1,6 +1,6 @@
 //! Configuration: flag > environment > file > default, each value with its origin, secrets apart.
 //!
-//! [`file`] holds what was typed, [`resolve`] makes the checked values that work starts from, [`credentials`] reads the
+//! `file` holds what was typed, `resolve` makes the checked values that work starts from, `credentials` reads the
 //! secrets when a command needs them. Nothing here reads the process environment: it is handed in as [`Env`].
 
 pub mod credentials;

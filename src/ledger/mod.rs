@@ -1,9 +1,9 @@
 //! The memory: which files were seen, where each shipment is, which calls were made.
 //!
-//! All SQL of the crate stands here and in [`schema`]. The interface is transitions, not tables. Invariants:
+//! All SQL of the crate stands here and in `schema`. The interface is transitions, not tables. Invariants:
 //!
 //! * A content (digest and length) is shipped once per tenant and feed.
-//! * A stage only moves along [`Stage::follows`]; anything else is refused.
+//! * A stage only moves along `Stage::follows`; anything else is refused.
 //! * The intent to finalise is recorded before the call, the outcome after it. A shipment found between the two is
 //!   `uncertain`: only the service's counters, or a person, move it on.
 //! * No signed address is ever stored.

@@ -1,0 +1,52 @@
+//! README says what is true: its tables name what exists.
+
+use crate::support::Sandbox;
+
+fn readme() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("README.md")
+}
+
+#[test]
+fn every_command_in_the_table_exists() {
+    let text = readme();
+    let commands = text.split("## Commands").nth(1).and_then(|rest| rest.split("## ").next()).expect("the section");
+    let sandbox = Sandbox::new();
+    let rows: Vec<&str> = commands.lines().filter(|line| line.starts_with("| `logweir ")).collect();
+    assert!(rows.len() >= 10);
+    for row in rows {
+        let word = row.trim_start_matches("| `logweir ").split([' ', '`', '|']).next().expect("a word");
+        sandbox.run(&[word, "--help"], 0);
+    }
+}
+
+#[test]
+fn every_flag_named_exists() {
+    let sandbox = Sandbox::new();
+    let mut help = String::new();
+    for command in ["demo", "init", "upload", "watch", "status", "config", "serve"] {
+        help.push_str(&sandbox.run(&[command, "--help"], 0).stdout);
+    }
+    for command in [["block", "fetch"], ["report", "categories"]] {
+        help.push_str(&sandbox.run(&[command[0], command[1], "--help"], 0).stdout);
+    }
+    let text = readme();
+    for flag in text
+        .split_whitespace()
+        .map(|word| word.trim_matches(['`', ',', '.', ';', '(']))
+        .filter(|w| w.starts_with("--") && w.len() > 3)
+    {
+        let cargo = ["--release", "--path"].contains(&flag);
+        assert!(cargo || help.contains(flag), "{flag} is in README but in no help text");
+    }
+}
+
+#[test]
+fn every_environment_variable_and_log_type_is_listed() {
+    let text = readme();
+    for (name, _) in logweir::config::ENVIRONMENT {
+        assert!(text.contains(name), "{name}");
+    }
+    for format in logweir::logs::vendor::all() {
+        assert!(text.contains(&format!("| `{}` | {} |", format.log_type, format.product)), "{}", format.log_type);
+    }
+}
