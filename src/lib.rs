@@ -20,15 +20,14 @@
 //! | [`ledger`] | what was sent, what is on its way, what was published |
 //! | [`ship`] | scan, pack, send, the daemon |
 //! | [`logs`] | log types: envelope × dialect × vendor |
-//! | [`catalog`], [`discover`] | host → app, totals |
-//! | [`block`] | verdict → block lists |
+//! | [`catalog`] | host → app |
+//! | [`block`] | block scripts |
 //! | [`embedded`] | the same service, in this binary |
 
 pub mod block;
 pub mod catalog;
 pub mod cli;
 pub mod config;
-pub mod discover;
 pub mod domain;
 pub mod embedded;
 pub mod error;

@@ -1,1 +1,0 @@
-//! Totals over records: apps, users, bytes.
