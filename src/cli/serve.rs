@@ -3,6 +3,7 @@
 use super::Context;
 use crate::config::units;
 use crate::domain::{DataSource, LogType};
+use crate::embedded::faults::Faults;
 use crate::embedded::{self, Options};
 use crate::error::{Error, Result};
 use clap::Args;
@@ -31,6 +32,9 @@ pub struct Serve {
     /// Answer 429 to more API calls than this in a minute
     #[arg(long, default_value_t = 30, value_name = "N")]
     calls_a_minute: usize,
+    /// Behave badly as this script says: status, delay, cut connection at the n-th call of a kind
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
 }
 
 fn data_source(text: &str) -> std::result::Result<(DataSource, LogType), String> {
@@ -41,6 +45,8 @@ fn data_source(text: &str) -> std::result::Result<(DataSource, LogType), String>
 impl Serve {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
         let dir = context.env.cwd.join(&self.dir);
+        let faults =
+            self.faults.as_deref().map(|file| script(&context.env.cwd.join(file))).transpose()?.unwrap_or_default();
         if let Some(name) = &self.application {
             let application = embedded::register_application(&dir, name)?;
             let secret = dir.join(format!("{name}.secret"));
@@ -52,8 +58,13 @@ impl Serve {
         for (name, log_type) in &self.data_sources {
             embedded::register_data_source(&dir, name, log_type)?;
         }
-        let options =
-            Options { listen: self.listen, dir, processing_delay: self.processing_delay, ..Options::default() };
+        let options = Options {
+            listen: self.listen,
+            dir,
+            processing_delay: self.processing_delay,
+            calls_a_minute: self.calls_a_minute,
+            faults,
+        };
         super::runtime()?.block_on(async {
             let running = embedded::start(options).await?;
             context.ui.line(format!("listening on http://{}", running.addr))?;
@@ -63,6 +74,11 @@ impl Serve {
             Ok(())
         })
     }
+}
+
+fn script(path: &std::path::Path) -> Result<Faults> {
+    let failed = |error| Error::usage(format!("cannot read the fault script {}", path.display())).cause(error);
+    Faults::parse(&std::fs::read_to_string(path).map_err(failed)?)
 }
 
 /// Writes a secret readable by its owner only.

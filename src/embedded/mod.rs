@@ -5,6 +5,7 @@
 //! a directory and survives a crash: an answered `done_upload` is in the journal before the answer goes out.
 
 mod engine;
+pub mod faults;
 mod routes;
 mod storage;
 mod store;
@@ -30,6 +31,8 @@ pub struct Options {
     pub processing_delay: Duration,
     /// API calls a tenant may make in a minute.
     pub calls_a_minute: usize,
+    /// Bad behaviour to order.
+    pub faults: faults::Faults,
 }
 
 impl Default for Options {
@@ -39,6 +42,7 @@ impl Default for Options {
             dir: PathBuf::from("logweir-service"),
             processing_delay: Duration::from_secs(1),
             calls_a_minute: 30,
+            faults: faults::Faults::default(),
         }
     }
 }
@@ -77,7 +81,9 @@ pub async fn start(options: Options) -> Result<Running> {
     let addr = listener.local_addr().map_err(failed)?;
     let store = Arc::new(store::Store::open(&options.dir)?);
     let engine = tokio::spawn(engine::run(store.clone(), options.processing_delay));
-    let router = routes::router(store, addr, options.calls_a_minute);
+    let faults = faults::Running::new(options.faults);
+    let router = routes::router(store, addr, options.calls_a_minute)
+        .layer(axum::middleware::from_fn_with_state(faults, faults::spoil));
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
         let served = axum::serve(listener, router).with_graceful_shutdown(async move {

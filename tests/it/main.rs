@@ -2,6 +2,7 @@
 
 mod architecture;
 mod commands;
+mod faults;
 mod readme;
 mod samples;
 mod service;

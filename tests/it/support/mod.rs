@@ -1,5 +1,8 @@
 //! A sandbox for the real binary: its own directory, a cleared environment, and a full report when it surprises.
 
+pub mod http;
+pub mod site;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
