@@ -73,7 +73,8 @@ fn make(dir: &Path) -> Result<()> {
 async fn job(context: &mut Context<'_>, dir: &Path, logs: &Path) -> Result<()> {
     context.ui.line("\n1. The embedded service, an application and a data source")?;
     let service_dir = dir.join("service");
-    let application = embedded::register_application(&service_dir, "demo")?;
+    let new = embedded::NewApplication { name: "demo", roles: &["discovery.manage".to_owned()], certificate: None };
+    let application = embedded::register_application(&service_dir, &new)?;
     let data_source = DATA_SOURCE.parse().map_err(Error::failed)?;
     embedded::register_data_source(&service_dir, &data_source, &LOG_TYPE.parse().map_err(Error::failed)?)?;
     let options = Options { dir: service_dir, processing_delay: Duration::from_millis(300), ..Options::default() };

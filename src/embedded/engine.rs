@@ -2,11 +2,12 @@
 
 use super::store::{Accepted, Store};
 use crate::catalog;
+use crate::domain::ByteCount;
 use crate::error::Result;
 use crate::logs::{self, Line, Record, input};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Transactions older than this are ignored.
 const OLDEST: Duration = Duration::from_secs(90 * 86_400);
@@ -22,33 +23,46 @@ struct Found {
     refused: Option<String>,
 }
 
+/// Between two looks at what became old.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+
 /// Processes what was accepted, for ever.
-pub(super) async fn run(store: Arc<Store>, delay: Duration) {
+pub(super) async fn run(store: Arc<Store>, delay: Duration, keep: ByteCount) {
+    let mut tidied: Option<Instant> = None;
     loop {
         tokio::time::sleep(delay.max(Duration::from_millis(20))).await;
         let waiting: Vec<Accepted> =
             store.read(|state| state.accepted.iter().filter(|a| !a.processed).cloned().collect());
         for accepted in waiting {
-            let store = store.clone();
             let number = accepted.number;
-            let imported = tokio::task::spawn_blocking(move || import(&store, &accepted)).await;
-            if let Ok(Err(error)) = imported {
+            let imported = in_background(&store, move |store| import(store, &accepted)).await;
+            if let Err(error) = imported {
                 tracing::error!("upload {number} could not be imported: {}", error.one_line());
+            }
+        }
+        if tidied.is_none_or(|last| last.elapsed() >= TIDY_EVERY) {
+            tidied = Some(Instant::now());
+            if let Err(error) = in_background(&store, move |store| store.tidy(keep.0, super::routes::now())).await {
+                tracing::error!("{}", error.one_line());
             }
         }
     }
 }
 
+async fn in_background(store: &Arc<Store>, work: impl FnOnce(&Store) -> Result<()> + Send + 'static) -> Result<()> {
+    let store = store.clone();
+    let ended = tokio::task::spawn_blocking(move || work(&store)).await;
+    ended.unwrap_or_else(|error| Err(crate::error::Error::failed("the engine stopped early").cause(error)))
+}
+
 fn import(store: &Store, accepted: &Accepted) -> Result<()> {
-    let log_type = store.read(|state| state.granted.get(&accepted.blob).cloned()).unwrap_or_default();
-    let found = understand(store, accepted, &log_type);
-    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string();
+    let found = understand(store, accepted);
     // One write holds the totals and the mark that they were counted: a crash in between is impossible.
     store.change(|state| {
         if let Some(stream) = state.streams.iter_mut().find(|stream| stream.id == accepted.stream) {
             stream.history += 1;
             stream.fails += u64::from(found.refused.is_some());
-            stream.last_data_received = Some(now);
+            stream.last_data_received = Some(super::store::timestamp());
             stream.records += found.records;
             stream.bytes += found.bytes;
             for (app, count) in &found.apps {
@@ -63,9 +77,9 @@ fn import(store: &Store, accepted: &Accepted) -> Result<()> {
     })
 }
 
-fn understand(store: &Store, accepted: &Accepted, log_type: &str) -> Found {
+fn understand(store: &Store, accepted: &Accepted) -> Found {
     let mut found = Found::default();
-    let Some(format) = logs::vendor::find(log_type) else {
+    let Some(format) = logs::vendor::find(&accepted.log_type) else {
         return Found { refused: Some("unsupported log type".to_owned()), ..found };
     };
     if let Err(error) = read(store, accepted, format, &mut found) {

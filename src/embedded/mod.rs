@@ -2,16 +2,22 @@
 //!
 //! It checks what the remote service checks and refuses what it does not know. What arrives is parsed with the log
 //! types we can read and matched with our own catalogue; a log is imported once per accepted `done_upload`. State lies in
-//! a directory and survives a crash: an answered `done_upload` is in the journal before the answer goes out.
+//! a directory and survives a crash: an answered `done_upload` is on disk before the answer goes out. Uploads go to disk
+//! as they arrive; nothing here holds a whole one in memory.
 
+mod assertion;
+mod blocking;
+mod discovery;
 mod engine;
 pub mod faults;
 mod routes;
 mod storage;
 mod store;
+mod token;
 
-pub use store::{Application, register_application, register_data_source};
+pub use store::{Application, NewApplication, register_application, register_data_source, register_token};
 
+use crate::domain::ByteCount;
 use crate::error::{Error, Result};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,6 +25,67 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+/// How a call over the budget is refused: the remote service's own way is not documented, all of these were seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Throttle {
+    /// Header and text.
+    #[default]
+    Full,
+    /// Only the header `Retry-After`.
+    Header,
+    /// Only the text with the seconds.
+    Text,
+    /// Status 429 and nothing else.
+    Bare,
+}
+
+/// What the list of continuous reports is wrapped in: all of these were seen or documented.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Envelope {
+    /// `{"streams": [...]}`
+    #[default]
+    Streams,
+    /// `{"data": [...]}`
+    Data,
+    /// `[...]`
+    List,
+    /// One bare report.
+    Object,
+}
+
+/// What the service insists on.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// API calls a tenant may make in a minute.
+    pub calls_a_minute: usize,
+    /// How a call over the budget is refused.
+    pub throttle: Throttle,
+    /// How long a token is good.
+    pub token_good_for: Duration,
+    /// How long an upload address is good.
+    pub address_good_for: Duration,
+    /// The `sv` of upload addresses, which decides how large a block may be.
+    pub storage_version: String,
+    /// What upload addresses begin with, when a proxy stands in front; `None` for our own address.
+    pub storage_url: Option<String>,
+    /// What the list of continuous reports is wrapped in.
+    pub streams_as: Envelope,
+}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules {
+            calls_a_minute: 30,
+            throttle: Throttle::default(),
+            token_good_for: Duration::from_secs(3_600),
+            address_good_for: Duration::from_secs(3_600),
+            storage_version: "2018-03-28".to_owned(),
+            storage_url: None,
+            streams_as: Envelope::default(),
+        }
+    }
+}
 
 /// How to run it.
 #[derive(Debug, Clone)]
@@ -29,8 +96,10 @@ pub struct Options {
     pub dir: PathBuf,
     /// How long an accepted log waits before it is processed.
     pub processing_delay: Duration,
-    /// API calls a tenant may make in a minute.
-    pub calls_a_minute: usize,
+    /// Processed logs are kept up to this many bytes, newest first.
+    pub keep: ByteCount,
+    /// What it insists on.
+    pub rules: Rules,
     /// Bad behaviour to order.
     pub faults: faults::Faults,
 }
@@ -41,7 +110,8 @@ impl Default for Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             dir: PathBuf::from("logweir-service"),
             processing_delay: Duration::from_secs(1),
-            calls_a_minute: 30,
+            keep: ByteCount(1 << 30),
+            rules: Rules::default(),
             faults: faults::Faults::default(),
         }
     }
@@ -80,12 +150,14 @@ pub async fn start(options: Options) -> Result<Running> {
     let listener = tokio::net::TcpListener::bind(options.listen).await.map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
     let store = Arc::new(store::Store::open(&options.dir)?);
-    let engine = tokio::spawn(engine::run(store.clone(), options.processing_delay));
+    let lock = store.lock()?;
+    let engine = tokio::spawn(engine::run(store.clone(), options.processing_delay, options.keep));
     let faults = faults::Running::new(options.faults);
-    let router = routes::router(store, addr, options.calls_a_minute)
-        .layer(axum::middleware::from_fn_with_state(faults, faults::spoil));
+    let router =
+        routes::router(store, addr, options.rules).layer(axum::middleware::from_fn_with_state(faults, faults::spoil));
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
+        let _lock = lock;
         let served = axum::serve(listener, router).with_graceful_shutdown(async move {
             // Dropping the sender stops it as well.
             let _ = stopped.await;

@@ -1,37 +1,35 @@
-//! The API half: sign-in, discovery calls, block scripts; each refuses what the remote service refuses.
+//! What every call has in common: the list of families, admission (budget, then token, then role), and the shapes of
+//! refusals.
 
-use super::store::{self, Accepted, Store, Stream};
-use super::{storage, store::hash};
-use crate::catalog;
-use crate::logs::vendor;
+use super::store::Store;
+use super::{Rules, Throttle, blocking, discovery, storage, token};
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::Query;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-const TOKEN_GOOD_FOR: u64 = 3_600;
-const GLOBAL: &str = "Global View";
+/// The families of the API: each lists its calls with paths below `/api`.
+const FAMILIES: [fn() -> Router<Api>; 2] = [discovery::routes, blocking::routes];
 
+/// What each call works with.
 #[derive(Clone)]
-struct Api {
-    store: Arc<Store>,
-    addr: SocketAddr,
+pub(super) struct Api {
+    pub store: Arc<Store>,
+    pub addr: SocketAddr,
+    pub rules: Arc<Rules>,
     calls: Arc<Mutex<VecDeque<Instant>>>,
-    calls_a_minute: usize,
 }
 
 /// An answer that says no; boxed, since most answers say yes.
-struct Refusal(Box<Response>);
+pub(super) struct Refusal(Box<Response>);
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
@@ -39,70 +37,134 @@ impl IntoResponse for Refusal {
     }
 }
 
-type Parameters = Query<HashMap<String, String>>;
+/// The query of a call.
+pub(super) type Parameters = Query<HashMap<String, String>>;
 
-pub(super) fn router(store: Arc<Store>, addr: SocketAddr, calls_a_minute: usize) -> Router {
-    let api = Api { store, addr, calls: Arc::default(), calls_a_minute };
-    let mut router = Router::new()
-        .route("/{tenant}/oauth2/v2.0/token", post(token))
-        .route("/storage/uploads/{blob}", put(store_blob));
-    // The portal's own prefix is an alias.
-    for prefix in ["/api", "/cas/api"] {
-        router = router
-            .route(&format!("{prefix}/v1/discovery/upload_url/"), get(upload_url))
-            .route(&format!("{prefix}/v1/discovery/done_upload/"), post(done_upload))
-            .route(&format!("{prefix}/discovery/streams/"), get(streams))
-            .route(&format!("{prefix}/v1/discovery/discovered_apps/categories/"), post(categories))
-            .route(&format!("{prefix}/discovery_block_scripts/"), get(block_scripts));
-    }
-    router.fallback(not_found).layer(axum::extract::DefaultBodyLimit::max(1 << 20)).with_state(api)
+/// Who calls, and what they may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Caller {
+    /// Roles, lower case; `None` for a legacy token, which has every right of its maker.
+    pub roles: Option<Vec<String>>,
 }
 
-fn answer(status: StatusCode, document: &Value) -> Response {
+/// A permission that includes every discovery call, and one that only reads.
+pub(super) const READ: &[&str] = &["discovery.read", "discovery.manage"];
+pub(super) const MANAGE: &[&str] = &["discovery.manage"];
+
+pub(super) fn router(store: Arc<Store>, addr: SocketAddr, rules: Rules) -> Router {
+    let api = Api { store, addr, rules: Arc::new(rules), calls: Arc::default() };
+    let families = FAMILIES.iter().fold(Router::new(), |all, family| all.merge(family()));
+    Router::new()
+        .merge(token::routes())
+        .merge(storage::routes())
+        .nest("/api", families.clone())
+        // The portal's own prefix is an alias.
+        .nest("/cas/api", families)
+        .fallback(elsewhere)
+        .layer(axum::extract::DefaultBodyLimit::max(1 << 20))
+        .with_state(api)
+}
+
+/// A JSON answer.
+pub(super) fn answer(status: StatusCode, document: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], document.to_string()).into_response()
 }
 
-fn detail(status: StatusCode, text: &str) -> Refusal {
+/// A refusal as most calls word it.
+pub(super) fn detail(status: StatusCode, text: &str) -> Refusal {
     Refusal(Box::new(answer(status, &json!({ "detail": text }))))
 }
 
-async fn not_found() -> Response {
-    let page = "<!DOCTYPE html><html><head><title>Page not found</title></head><body>Page not found</body></html>";
-    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "text/html")], page).into_response()
+/// A refusal that is this JSON document.
+pub(super) fn refuse(status: StatusCode, document: &Value) -> Refusal {
+    Refusal(Box::new(answer(status, document)))
 }
 
-fn now() -> u64 {
+/// A parameter's value that is not allowed.
+pub(super) fn invalid(field: &str, value: &str) -> Refusal {
+    let error = json!({
+        "error": format!("{value} is not valid"),
+        "errorMessageCode": "CONSOLE_FORMS_NOT_VALID_VALUE",
+        "errorMessageParams": { "value": value },
+    });
+    refuse(StatusCode::BAD_REQUEST, &json!({ field: [error], "error": true }))
+}
+
+/// Our own failure: a page, as the remote service shows one.
+pub(super) fn broken(error: &crate::error::Error) -> Refusal {
+    tracing::error!("{}", error.one_line());
+    Refusal(Box::new(page(StatusCode::INTERNAL_SERVER_ERROR, "Internal error")))
+}
+
+fn page(status: StatusCode, title: &str) -> Response {
+    let text = format!(
+        "<!DOCTYPE html><html><head><title>{title}</title><script>var __LOGWEIR_CONSTS = {{}};</script></head><body>{title}</body></html>"
+    );
+    (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response()
+}
+
+/// What is no route: a path of the API without its last slash is redirected, which costs a POST its body; all else is a
+/// page.
+async fn elsewhere(uri: Uri) -> Response {
+    let path = uri.path();
+    let of_the_api = path.starts_with("/api/") || path.starts_with("/cas/api/");
+    if of_the_api && !path.ends_with('/') {
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        return (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, format!("{path}/{query}"))]).into_response();
+    }
+    page(StatusCode::NOT_FOUND, "Page not found")
+}
+
+/// Seconds of the Unix epoch.
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 impl Api {
-    fn key(&self) -> hmac::Key {
+    /// What signs tokens.
+    pub(super) fn key(&self) -> hmac::Key {
         self.store.read(|state| hmac::Key::new(hmac::HMAC_SHA256, format!("token {}", state.key).as_bytes()))
     }
 
     /// The budget first, then the token, then its role: the order of the remote service.
-    fn admit(&self, headers: &HeaderMap, roles: &[&str]) -> Result<(), Refusal> {
+    pub(super) fn admit(&self, headers: &HeaderMap, roles: &[&str]) -> Result<Caller, Refusal> {
+        self.draw()?;
+        let credential = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let caller = match credential.split_once(' ') {
+            Some(("Bearer", token)) => self.roles(token).map(|roles| Caller { roles: Some(roles) }),
+            Some(("Token", token)) => self.legacy(token).then_some(Caller { roles: None }),
+            _ => None,
+        };
+        let caller = caller.ok_or_else(|| detail(StatusCode::UNAUTHORIZED, "Invalid token"))?;
+        let held = |role: &String| roles.iter().any(|wanted| role.eq_ignore_ascii_case(wanted));
+        if caller.roles.as_ref().is_none_or(|granted| granted.iter().any(held)) {
+            return Ok(caller);
+        }
+        Err(detail(StatusCode::FORBIDDEN, "Insufficient role based permissions"))
+    }
+
+    /// Takes a call out of the tenant's budget.
+    fn draw(&self) -> Result<(), Refusal> {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         while calls.front().is_some_and(|first| now.duration_since(*first) >= Duration::from_secs(60)) {
             calls.pop_front();
         }
-        if calls.len() >= self.calls_a_minute {
-            let wait = calls.front().map_or(60, |first| 60 - now.duration_since(*first).as_secs().min(59));
-            let text = format!("Request was throttled. Expected available in {wait} seconds.");
-            let mut refusal = detail(StatusCode::TOO_MANY_REQUESTS, &text);
-            refusal.0.headers_mut().insert(header::RETRY_AFTER, wait.into());
-            return Err(refusal);
-        }
-        calls.push_back(now);
-        drop(calls);
-        let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let granted = token.strip_prefix("Bearer ").and_then(|token| self.roles(token));
-        let granted = granted.ok_or_else(|| detail(StatusCode::UNAUTHORIZED, "Invalid token"))?;
-        if granted.iter().any(|role| roles.iter().any(|wanted| role.eq_ignore_ascii_case(wanted))) {
+        if calls.len() < self.rules.calls_a_minute {
+            calls.push_back(now);
             return Ok(());
         }
-        Err(detail(StatusCode::FORBIDDEN, "Insufficient role based permissions"))
+        let wait = calls.front().map_or(60, |first| 60 - now.duration_since(*first).as_secs().min(59));
+        let text = format!("Request was throttled. Expected available in {wait} seconds.");
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let mut refusal = match self.rules.throttle {
+            Throttle::Full | Throttle::Text => detail(status, &text),
+            Throttle::Header | Throttle::Bare => Refusal(Box::new(status.into_response())),
+        };
+        if matches!(self.rules.throttle, Throttle::Full | Throttle::Header) {
+            refusal.0.headers_mut().insert(header::RETRY_AFTER, wait.into());
+        }
+        Err(refusal)
     }
 
     /// The roles in a token of ours that is still good.
@@ -115,201 +177,17 @@ impl Api {
         }
         claims["roles"].as_array()?.iter().map(|role| role.as_str().map(str::to_owned)).collect()
     }
-}
 
-const READ: &[&str] = &["discovery.read", "discovery.manage"];
-const MANAGE: &[&str] = &["discovery.manage"];
-
-async fn token(State(api): State<Api>, Path(tenant): Path<String>, body: Bytes) -> Response {
-    let form: HashMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
-    let text = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
-    let refuse = |code: u32, message: &str| {
-        let description = format!("AADSTS{code}: {message}");
-        answer(
-            StatusCode::UNAUTHORIZED,
-            &json!({ "error": "invalid_client", "error_description": description, "error_codes": [code] }),
-        )
-    };
-    let (known_tenant, application) =
-        api.store.read(|state| (state.tenant_id.clone(), state.applications.get(text("client_id")).cloned()));
-    if tenant != known_tenant {
-        return refuse(90002, "the tenant was not found.");
+    fn legacy(&self, token: &str) -> bool {
+        let hash = super::store::hash(token);
+        self.store.read(|state| state.tokens.values().any(|known| *known == hash))
     }
-    let Some(application) = application else { return refuse(700016, "the application was not found in the tenant.") };
-    if text("grant_type") != "client_credentials" || text("scope").is_empty() {
-        return answer(StatusCode::BAD_REQUEST, &json!({ "error": "invalid_request" }));
-    }
-    if hash(text("client_secret")) != application.secret_hash {
-        return refuse(7000215, "Invalid client secret provided.");
-    }
-    let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let claims =
-        json!({ "appid": text("client_id"), "roles": application.roles, "ver": "1.0", "exp": now() + TOKEN_GOOD_FOR });
-    let signed = format!("{}.{}", encode(&json!({ "alg": "HS256", "typ": "JWT" })), encode(&claims));
-    let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&api.key(), signed.as_bytes())));
-    answer(StatusCode::OK, &json!({ "token_type": "Bearer", "expires_in": TOKEN_GOOD_FOR, "access_token": token }))
-}
-
-async fn upload_url(State(api): State<Api>, headers: HeaderMap, Query(query): Parameters) -> Result<Response, Refusal> {
-    api.admit(&headers, MANAGE)?;
-    let text = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
-    let wrong = |field: &str, value: &str| {
-        let error =
-            json!({ "error": format!("{value} is not valid"), "errorMessageCode": "CONSOLE_FORMS_NOT_VALID_VALUE" });
-        Refusal(Box::new(answer(StatusCode::BAD_REQUEST, &json!({ field: [error], "error": true }))))
-    };
-    if text("filename").is_empty() {
-        return Err(wrong("filename", ""));
-    }
-    let source = text("source").to_owned();
-    if vendor::find(&source).is_none() {
-        return Err(wrong("source", &source));
-    }
-    let granted = store::random().and_then(|blob| {
-        api.store.change(|state| {
-            state.granted.insert(blob.clone(), source);
-            Ok(())
-        })?;
-        Ok(blob)
-    });
-    let blob = granted.map_err(|error| detail(StatusCode::INTERNAL_SERVER_ERROR, &error.one_line()))?;
-    let url = format!("http://{}/storage/uploads/{blob}?{}", api.addr, storage::signed(&api.store, &blob));
-    Ok(answer(StatusCode::OK, &json!({ "url": url, "provider": "azure" })))
-}
-
-async fn store_blob(
-    State(api): State<Api>,
-    Path(blob): Path<String>,
-    Query(query): Parameters,
-    headers: HeaderMap,
-    body: Body,
-) -> Response {
-    storage::put(&api.store, &blob, &query, &headers, body).await
-}
-
-async fn done_upload(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
-    api.admit(&headers, MANAGE)?;
-    let bad = |text: &str| detail(StatusCode::BAD_REQUEST, text);
-    let form = || url::form_urlencoded::parse(&body).into_owned().map(|(k, v)| (k, Value::from(v))).collect();
-    let fields: serde_json::Map<String, Value> = serde_json::from_slice(&body).unwrap_or_else(|_| form());
-    let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
-    let url = url::Url::parse(text("uploadUrl")).map_err(|_| bad("uploadUrl is not an address"))?;
-    let blob = url.path().strip_prefix("/storage/uploads/").unwrap_or_default().to_owned();
-    let query: HashMap<String, String> = url.query_pairs().into_owned().collect();
-    if !storage::verify(&api.store, &blob, &query) {
-        return Err(bad("uploadUrl is none of ours, or has expired"));
-    }
-    if !api.store.blob(&blob).is_file() {
-        return Err(bad("nothing was stored under uploadUrl"));
-    }
-    let name = text("inputStreamName");
-    let snapshot = fields.get("uploadAsSnapshot").is_some_and(|value| value == true || value == "true");
-    let accepted = api.store.change(|state| {
-        let log_type = state.granted.get(&blob).cloned().unwrap_or_default();
-        let known = state.stream(name).map(|stream| stream.id.clone());
-        let stream = match known {
-            Some(id) if !snapshot => id,
-            _ if snapshot && !name.is_empty() => {
-                let stream = store::new_stream(name, &log_type, true)?;
-                let id = stream.id.clone();
-                state.streams.push(stream);
-                id
-            }
-            _ => return Ok(None),
-        };
-        let number = state.accepted.len() as u64 + 1;
-        let accepted =
-            Accepted { number, blob, stream: stream.clone(), processed: false, lines: 0, records: 0, refused: None };
-        state.accepted.push(accepted);
-        Ok(Some(stream))
-    });
-    match accepted {
-        Err(error) => Err(detail(StatusCode::INTERNAL_SERVER_ERROR, &error.one_line())),
-        Ok(Some(stream)) => Ok(answer(StatusCode::OK, &json!({ "success": true, "inputStreamId": stream }))),
-        Ok(None) => {
-            let code = "CONSOLE_DISCOVERY_SETTINGS_PARSE_LOG_TASK_ERROR_NOT_FOUND_INPUT_STREAM";
-            Err(Refusal(Box::new(answer(StatusCode::BAD_REQUEST, &json!({ "errorMessageCode": code, "error": true })))))
-        }
-    }
-}
-
-fn stream_document(stream: &Stream) -> Value {
-    let log_type = vendor::find(&stream.log_type).map(|format| format.id);
-    json!({
-        "_id": stream.id, "displayName": stream.name, "logType": log_type, "receiverType": "ftp",
-        "streamType": if stream.snapshot { 5 } else { 1 }, "lastDataReceived": stream.last_data_received,
-        "logFilesHistoryCount": stream.history, "logFilesFailsCount": stream.fails,
-        "comment": "embedded service",
-    })
-}
-
-async fn streams(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Refusal> {
-    api.admit(&headers, READ)?;
-    let list = api.store.read(|state| {
-        let continuous = || state.streams.iter().filter(|stream| !stream.snapshot);
-        let mut list = vec![json!({
-            "_id": "000000000000000000000000", "displayName": GLOBAL, "streamType": 3,
-            "logFilesHistoryCount": continuous().map(|s| s.history).sum::<u64>(),
-            "logFilesFailsCount": continuous().map(|s| s.fails).sum::<u64>(),
-            "lastDataReceived": continuous().filter_map(|s| s.last_data_received.clone()).max(),
-        })];
-        list.extend(state.streams.iter().map(stream_document));
-        list
-    });
-    Ok(answer(StatusCode::OK, &json!({ "streams": list })))
 }
 
 /// The page asked for: `skip` and `limit`, at most 100.
-fn page<T>(list: Vec<T>, skip: u64, limit: Option<u64>) -> (Vec<T>, bool) {
+pub(super) fn page_of<T>(list: Vec<T>, skip: u64, limit: Option<u64>) -> (Vec<T>, bool) {
     let (skip, limit) = (usize::try_from(skip).unwrap_or(usize::MAX), limit.unwrap_or(100).min(100));
     let limit = usize::try_from(limit).unwrap_or(100);
     let more = list.len() > skip.saturating_add(limit);
     (list.into_iter().skip(skip).take(limit).collect(), more)
-}
-
-async fn categories(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
-    api.admit(&headers, READ)?;
-    let query: Value =
-        serde_json::from_slice(&body).map_err(|_| detail(StatusCode::BAD_REQUEST, "the body is not JSON"))?;
-    let id = query["streamId"].as_str().unwrap_or_default().to_owned();
-    let apps: Option<Vec<u32>> = api.store.read(|state| {
-        let global = id == "0".repeat(24);
-        let mut streams = state.streams.iter().filter(|s| s.id == id || (global && !s.snapshot)).peekable();
-        (global || streams.peek().is_some()).then(|| streams.flat_map(|stream| stream.apps.keys().copied()).collect())
-    });
-    let apps = apps.ok_or_else(|| detail(StatusCode::BAD_REQUEST, "streamId is not known"))?;
-    let mut totals: BTreeMap<&str, std::collections::BTreeSet<u32>> = BTreeMap::new();
-    for app in catalog::all().iter().filter(|app| apps.contains(&app.id)) {
-        totals.entry(&app.category).or_default().insert(app.id);
-    }
-    let list: Vec<Value> = totals.iter().map(|(id, apps)| json!({ "id": id, "total": apps.len() })).collect();
-    let (data, more) = page(list, query["skip"].as_u64().unwrap_or(0), query["limit"].as_u64());
-    Ok(answer(StatusCode::OK, &json!({ "data": data, "hasNext": more })))
-}
-
-async fn block_scripts(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    Query(query): Parameters,
-) -> Result<Response, Refusal> {
-    api.admit(&headers, MANAGE)?;
-    let banned = api.store.read(|state| state.banned.clone());
-    let want_banned = match query.get("type").map(String::as_str) {
-        None | Some("banned") => true,
-        Some("allowed") => false,
-        Some(_) => return Err(detail(StatusCode::BAD_REQUEST, "type is banned or allowed")),
-    };
-    // What is not banned is not therefore sanctioned; the soundest apps are.
-    let apps = catalog::all().iter().filter(|app| if want_banned { banned.contains(&app.id) } else { app.score >= 9 });
-    let Some(format) = query.get("format") else {
-        let list = apps.map(|app| json!({ "name": app.name, "appId": app.id, "domainList": app.domains })).collect();
-        let number = |name: &str| query.get(name).and_then(|text| text.parse().ok());
-        let (data, more) = page::<Value>(list, number("skip").unwrap_or(0), number("limit"));
-        return Ok(answer(StatusCode::OK, &json!({ "data": data, "hasNext": more })));
-    };
-    let format = format.parse().unwrap_or(0);
-    match crate::block::official::render(format, apps.flat_map(|app| app.domains.iter().copied())) {
-        Some(text) => Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()),
-        None => Err(detail(StatusCode::BAD_REQUEST, "format is not known")),
-    }
 }

@@ -1,9 +1,9 @@
 //! What the service remembers: applications, data sources, accepted uploads, totals. One JSON file, replaced atomically,
-//! holds it; blobs lie beside it.
+//! holds it; blobs lie beside it. Both stay bounded: old history, old blobs and uploads that were never finalised go.
 
 use crate::config::secret::Secret;
 use crate::domain::{DataSource, LogType};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -28,15 +28,20 @@ pub(super) struct RegisteredApplication {
     pub name: String,
     pub secret_hash: String,
     pub roles: Vec<String>,
+    /// DER in base64.
+    #[serde(default)]
+    pub certificate: Option<String>,
 }
 
 /// A data source with its report.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Stream {
     pub id: String,
     pub name: String,
     pub log_type: String,
     pub snapshot: bool,
+    pub created: String,
     pub history: u64,
     pub fails: u64,
     pub last_data_received: Option<String>,
@@ -48,28 +53,42 @@ pub(super) struct Stream {
 }
 
 /// A `done_upload` that was accepted.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Accepted {
     pub number: u64,
     pub blob: String,
     pub stream: String,
+    pub log_type: String,
     pub processed: bool,
     pub lines: u64,
     pub records: u64,
-    /// Why the parser refused it.
+    /// Why the parser refused it: what the governance log says.
     pub refused: Option<String>,
 }
 
+/// An upload address that was handed out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Granted {
+    pub log_type: String,
+    /// Unix seconds.
+    pub until: u64,
+}
+
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct State {
     pub tenant_id: String,
     /// Signs addresses and tokens.
     pub key: String,
     pub applications: BTreeMap<String, RegisteredApplication>,
+    /// Hashes of legacy tokens by name.
+    pub tokens: BTreeMap<String, String>,
     pub streams: Vec<Stream>,
     pub accepted: Vec<Accepted>,
-    /// Log type of each granted blob.
-    pub granted: BTreeMap<String, String>,
+    /// How many `done_upload` were accepted so far.
+    pub taken: u64,
+    pub granted: BTreeMap<String, Granted>,
     pub banned: BTreeSet<u32>,
 }
 
@@ -77,6 +96,16 @@ impl State {
     pub(super) fn stream(&self, name: &str) -> Option<&Stream> {
         self.streams.iter().find(|stream| stream.name == name && !stream.snapshot)
     }
+}
+
+/// Processed uploads that are remembered.
+const HISTORY: usize = 20_000;
+/// An upload that was not finalised this many seconds after its address expired is forgotten.
+const UNFINISHED: u64 = 86_400;
+
+/// Now, as the API writes times.
+pub(super) fn timestamp() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string()
 }
 
 pub(super) struct Store {
@@ -113,9 +142,24 @@ impl Store {
             }
             Err(error) => return Err(failed(dir, error)),
         };
+        // What broke off when the service ended was never answered.
+        let leftover = walkdir::WalkDir::new(dir.join("blobs")).into_iter().flatten();
+        for entry in leftover.filter(|entry| entry.path().extension().is_some_and(|end| end == "tmp")) {
+            std::fs::remove_file(entry.path()).map_err(|error| failed(dir, error))?;
+        }
         let store = Store { dir: dir.to_path_buf(), state: Mutex::new(state) };
         store.change(|_| Ok(()))?;
         Ok(store)
+    }
+
+    /// Keeps a second service out of the directory for as long as the file is open.
+    pub(super) fn lock(&self) -> Result<std::fs::File> {
+        let file = std::fs::File::create(self.dir.join("service.lock")).map_err(|error| failed(&self.dir, error))?;
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+            Error::new(Kind::Locked, format!("another service runs in {}", self.dir.display()))
+                .hint("name another directory with --dir DIR")
+        })?;
+        Ok(file)
     }
 
     /// Looks at the state.
@@ -143,22 +187,94 @@ impl Store {
     pub(super) fn blob(&self, name: &str) -> PathBuf {
         self.dir.join("blobs").join(name)
     }
+
+    /// Forgets what is old: history beyond the newest entries, blobs beyond `keep` bytes, uploads that were never
+    /// finalised. Called now and then by the engine.
+    pub(super) fn tidy(&self, keep: u64, now: u64) -> Result<()> {
+        let (gone, blobs) = self.change(|state| {
+            let processed = state.accepted.iter().filter(|accepted| accepted.processed).count();
+            let mut surplus = processed.saturating_sub(HISTORY);
+            state.accepted.retain(|accepted| {
+                let goes = accepted.processed && surplus > 0;
+                surplus -= usize::from(goes);
+                !goes
+            });
+            let used: BTreeSet<String> = state.accepted.iter().map(|accepted| accepted.blob.clone()).collect();
+            let old = |granted: &Granted| granted.until.saturating_add(UNFINISHED) < now;
+            let gone: Vec<String> =
+                state.granted.iter().filter(|(_, g)| old(g)).map(|(blob, _)| blob.clone()).collect();
+            state.granted.retain(|_, granted| !old(granted));
+            let gone: Vec<String> = gone.into_iter().filter(|blob| !used.contains(blob)).collect();
+            let blobs: Vec<String> =
+                state.accepted.iter().rev().filter(|a| a.processed).map(|a| a.blob.clone()).collect();
+            Ok((gone, blobs))
+        })?;
+        let mut kept = 0;
+        let surplus = blobs.into_iter().filter(|blob| {
+            kept += std::fs::metadata(self.blob(blob)).map_or(0, |meta| meta.len());
+            kept > keep
+        });
+        for blob in gone.into_iter().chain(surplus) {
+            // What is not there needs no removing.
+            let _ = std::fs::remove_file(self.blob(&blob));
+            let _ = std::fs::remove_file(self.blob(&format!("{blob}.list")));
+            let _ = std::fs::remove_dir_all(self.blob(&format!("{blob}.blocks")));
+        }
+        Ok(())
+    }
 }
 
-/// Registers an application that may use every discovery call, before the service runs.
+/// What an application is registered with.
+#[derive(Debug, Clone, Copy)]
+pub struct NewApplication<'n> {
+    /// Its name; an application of that name keeps its id and gets everything else anew.
+    pub name: &'n str,
+    /// What it may do.
+    pub roles: &'n [String],
+    /// A certificate in PEM that it may sign in with.
+    pub certificate: Option<&'n [u8]>,
+}
+
+/// Registers an application, before the service runs.
+///
+/// # Errors
+/// When the certificate cannot be read or the directory cannot be used.
+pub fn register_application(dir: &Path, new: &NewApplication<'_>) -> Result<Application> {
+    let certificate = new.certificate.map(certificate).transpose()?;
+    let (fresh_id, secret) = (random()?, random()?);
+    let store = Store::open(dir)?;
+    let (tenant_id, client_id) = store.change(|state| {
+        let known = state.applications.iter().find(|(_, known)| known.name == new.name).map(|(id, _)| id.clone());
+        let client_id = known.unwrap_or(fresh_id);
+        let roles = new.roles.iter().map(|role| role.to_ascii_lowercase()).collect();
+        let secret_hash = hash(&secret);
+        let application = RegisteredApplication { name: new.name.to_owned(), secret_hash, roles, certificate };
+        state.applications.insert(client_id.clone(), application);
+        Ok((state.tenant_id.clone(), client_id))
+    })?;
+    Ok(Application { tenant_id, client_id, secret: Secret::new(secret) })
+}
+
+/// The certificate of a PEM file as base64 DER, if an assertion could be verified with it.
+fn certificate(pem: &[u8]) -> Result<String> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    let wrong = |why: &str| Error::usage("the application's certificate cannot be used").cause(why);
+    let der = CertificateDer::from_pem_slice(pem).map_err(|_| wrong("the file holds no certificate in PEM"))?;
+    webpki::EndEntityCert::try_from(&der).map_err(|error| wrong(&format!("it is no X.509 v3 certificate: {error}")))?;
+    Ok(base64::engine::general_purpose::STANDARD.encode(&der))
+}
+
+/// Registers a legacy API token with every right, before the service runs; one of that name is replaced.
 ///
 /// # Errors
 /// When the directory cannot be used.
-pub fn register_application(dir: &Path, name: &str) -> Result<Application> {
-    let (client_id, secret) = (random()?, random()?);
-    let store = Store::open(dir)?;
-    let tenant_id = store.change(|state| {
-        let roles = vec!["discovery.manage".to_owned()];
-        let application = RegisteredApplication { name: name.to_owned(), secret_hash: hash(&secret), roles };
-        state.applications.insert(client_id.clone(), application);
-        Ok(state.tenant_id.clone())
+pub fn register_token(dir: &Path, name: &str) -> Result<Secret> {
+    let token = format!("{}{}", random()?, random()?);
+    Store::open(dir)?.change(|state| {
+        state.tokens.insert(name.to_owned(), hash(&token));
+        Ok(())
     })?;
-    Ok(Application { tenant_id, client_id, secret: Secret::new(secret) })
+    Ok(Secret::new(token))
 }
 
 /// Registers a data source, before the service runs; one of that name stays as it is.
@@ -186,11 +302,7 @@ pub(super) fn new_stream(name: &str, log_type: &str, snapshot: bool) -> Result<S
         name: name.to_owned(),
         log_type: log_type.to_owned(),
         snapshot,
-        history: 0,
-        fails: 0,
-        last_data_received: None,
-        records: 0,
-        bytes: 0,
-        apps: BTreeMap::new(),
+        created: timestamp(),
+        ..Stream::default()
     })
 }

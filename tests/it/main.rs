@@ -2,6 +2,7 @@
 
 mod architecture;
 mod commands;
+mod embedded;
 mod faults;
 mod readme;
 mod samples;

@@ -16,7 +16,6 @@ pub struct Answer {
 impl Answer {
     /// The body as JSON.
     #[track_caller]
-    #[expect(dead_code, reason = "the next calls that are tested answer JSON")]
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }

@@ -1,7 +1,10 @@
 //! A sandbox for the real binary: its own directory, a cleared environment, and a full report when it surprises.
 
+pub mod certificate;
 pub mod http;
 pub mod site;
+
+pub use certificate::Certificate;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,5 +1,6 @@
 //! The embedded service as a process, with an application, data sources and a configuration that fits.
 
+use super::http::{Answer, call};
 use super::{Ran, Sandbox};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
@@ -72,6 +73,28 @@ impl Site {
         self.service = serve(&self.sandbox, &self.addr, &[]).0;
     }
 
+    /// A value of the configuration's `[auth]`.
+    pub fn auth_value(&self, key: &str) -> String {
+        let auth: toml::Table = self.auth().parse().expect("TOML");
+        auth[key].as_str().expect("text").to_owned()
+    }
+
+    /// The form that signs in with the client secret.
+    pub fn secret_form(&self) -> String {
+        let secret = std::fs::read_to_string(self.auth_value("client_secret_file")).expect("the secret");
+        format!(
+            "grant_type=client_credentials&scope=05a65629-4c1b-48c1-a78b-804c4abdd4af%2F.default&client_id={}&client_secret={}",
+            self.auth_value("client_id"),
+            secret.trim()
+        )
+    }
+
+    /// What the token endpoint says to a form.
+    pub fn token(&self, form: &str) -> Answer {
+        let url = format!("http://{}/{}/oauth2/v2.0/token", self.addr, self.auth_value("tenant_id"));
+        call("POST", &url, &[("content-type", "application/x-www-form-urlencoded")], form).expect("an answer")
+    }
+
     /// What the service remembers.
     pub fn state(&self) -> serde_json::Value {
         let text = std::fs::read(self.sandbox.path("logweir-service/service.json")).expect("the service's state");
@@ -94,8 +117,13 @@ impl Site {
 
 /// Starts the service; returns it with the lines it printed, the address last.
 pub fn serve(sandbox: &Sandbox, listen: &str, more: &[&str]) -> (Child, Vec<String>) {
-    let arguments =
-        [&["serve", "--listen", listen, "--processing-delay", "50ms", "--calls-a-minute", "100000"], more].concat();
+    let mut arguments = vec!["serve", "--listen", listen];
+    for (flag, value) in [("--processing-delay", "50ms"), ("--calls-a-minute", "100000")] {
+        if !more.contains(&flag) {
+            arguments.extend([flag, value]);
+        }
+    }
+    arguments.extend(more);
     let mut service =
         sandbox.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the service starts");
     let mut lines = Vec::new();
