@@ -4,6 +4,7 @@
 //! that, so that a mistake costs nothing.
 
 mod block;
+mod catalog;
 mod completions;
 mod config;
 mod connect;
@@ -78,6 +79,7 @@ enum Command {
     Forget(status::Forget),
     Report(report::Report),
     Block(block::Block),
+    Catalog(catalog::CatalogCommand),
     Config(config::Config),
     Doctor(doctor::Doctor),
     Serve(serve::Serve),
@@ -134,6 +136,7 @@ fn dispatch(context: &mut Context<'_>, command: Command) -> Result<()> {
         Command::Forget(command) => command.run(context),
         Command::Report(command) => command.run(context),
         Command::Block(command) => command.run(context),
+        Command::Catalog(command) => command.run(context),
         Command::Config(command) => command.run(context),
         Command::Doctor(command) => command.run(context),
         Command::Serve(command) => command.run(context),

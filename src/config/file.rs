@@ -10,6 +10,10 @@ use std::path::PathBuf;
 #[serde(deny_unknown_fields)]
 pub struct File {
     pub(super) state_dir: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) catalog_files: Vec<PathBuf>,
+    #[serde(default)]
+    pub(super) address_files: Vec<PathBuf>,
     pub(super) service: Option<Service>,
     pub(super) auth: Option<Auth>,
     #[serde(default)]

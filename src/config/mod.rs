@@ -55,6 +55,10 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// Ledger and spool live here.
     pub state_dir: PathBuf,
+    /// Catalogue files of the user's own (`.csv`) and of the tenant (`.json`).
+    pub catalog_files: Vec<PathBuf>,
+    /// Files of address ranges of apps.
+    pub address_files: Vec<PathBuf>,
     /// At least one, unless nothing was configured.
     pub tenants: BTreeMap<TenantName, Tenant>,
     /// Proxy and private CA.

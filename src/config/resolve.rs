@@ -144,6 +144,8 @@ impl Resolver<'_> {
 
     fn config(&mut self, typed: file::File, from_file: bool, state_dir: Option<&Path>) -> Config {
         let state_dir = self.state_dir(typed.state_dir, state_dir);
+        let catalog_files = self.files("catalog_files", typed.catalog_files);
+        let address_files = self.files("address_files", typed.address_files);
         let mut tenants = BTreeMap::new();
         if typed.service.is_some() || typed.auth.is_some() || self.env.var("LOGWEIR_URL").is_some() {
             let name = TenantName::default_tenant();
@@ -172,7 +174,7 @@ impl Resolver<'_> {
             feeds.extend(self.feed(feed, &tenants));
         }
         let file = from_file.then(|| self.path.to_path_buf());
-        Config { file, state_dir, tenants, network, upload, feeds, settings: Vec::new() }
+        Config { file, state_dir, catalog_files, address_files, tenants, network, upload, feeds, settings: Vec::new() }
     }
 
     fn state_dir(&mut self, typed: Option<PathBuf>, flag: Option<&Path>) -> PathBuf {
@@ -188,6 +190,15 @@ impl Resolver<'_> {
         let value = if origin == Origin::File { self.absolute(value) } else { self.env.cwd.join(value) };
         self.note("state_dir", value.display(), origin);
         value
+    }
+
+    fn files(&mut self, key: &str, typed: Vec<PathBuf>) -> Vec<PathBuf> {
+        let files: Vec<PathBuf> = typed.into_iter().map(|path| self.absolute(path)).collect();
+        if !files.is_empty() {
+            let shown: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+            self.note(key, shown.join(", "), Origin::File);
+        }
+        files
     }
 
     /// Paths in the file start at the file's own directory.

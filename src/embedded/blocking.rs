@@ -27,14 +27,15 @@ async fn block_scripts(
         Some(other) => return Err(invalid("type", other)),
     };
     // What is not banned is not therefore sanctioned; the soundest apps are.
-    let apps = catalog::all().iter().filter(|app| if want_banned { banned.contains(&app.id) } else { app.score >= 9 });
+    let apps =
+        catalog::all().iter().filter(|app| if want_banned { banned.contains(&app.id) } else { app.score() >= 9 });
     let Some(format) = query.get("format") else {
         let list = apps.map(|app| json!({ "name": app.name, "appId": app.id, "domainList": app.domains })).collect();
         let number = |name: &str| query.get(name).and_then(|text| text.parse().ok());
         let (data, more) = page_of::<Value>(list, number("skip").unwrap_or(0), number("limit"));
         return Ok(answer(StatusCode::OK, &json!({ "data": data, "hasNext": more })));
     };
-    let domains = apps.flat_map(|app| app.domains.iter().copied());
+    let domains = apps.flat_map(|app| app.domains.iter().map(String::as_str));
     match format.parse().ok().and_then(|number| official::render(number, domains)) {
         Some(text) => Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()),
         None => Err(invalid("format", format)),

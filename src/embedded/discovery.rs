@@ -142,7 +142,7 @@ async fn categories(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> 
     let apps = apps.ok_or_else(|| invalid("streamId", &id))?;
     let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
     for app in catalog::all().iter().filter(|app| apps.contains(&app.id)) {
-        *totals.entry(&app.category).or_default() += 1;
+        *totals.entry(app.category.id).or_default() += 1;
     }
     let list: Vec<Value> = totals.iter().map(|(id, total)| json!({ "id": id, "total": total })).collect();
     // Numbers arrive as text from clients that send a form.

@@ -122,8 +122,7 @@ fn read(store: &Store, accepted: &Accepted, format: &logs::Format, found: &mut F
         found.records += 1;
         found.bytes =
             found.bytes.saturating_add(record.bytes_down.unwrap_or(0)).saturating_add(record.bytes_up.unwrap_or(0));
-        let host = record.host.and_then(|host| std::str::from_utf8(host).ok());
-        if let Some(app) = host.and_then(catalog::lookup) {
+        if let Some(app) = record.host.and_then(catalog::lookup) {
             *found.apps.entry(app.id).or_default() += 1;
         }
     }

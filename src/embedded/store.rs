@@ -137,7 +137,7 @@ impl Store {
             Ok(text) => serde_json::from_slice(&text).map_err(|error| failed(dir, error))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 // Apps that score 4 or less are banned until somebody decides otherwise.
-                let risky = crate::catalog::all().iter().filter(|app| app.score <= 4).map(|app| app.id);
+                let risky = crate::catalog::all().iter().filter(|app| app.score() <= 4).map(|app| app.id);
                 State { tenant_id: random()?, key: random()?, banned: risky.collect(), ..State::default() }
             }
             Err(error) => return Err(failed(dir, error)),

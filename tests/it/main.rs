@@ -1,6 +1,7 @@
 //! The one integration-test binary: the real `logweir` against the embedded service and real programs.
 
 mod architecture;
+mod catalog;
 mod commands;
 mod embedded;
 mod faults;

@@ -26,7 +26,7 @@ fn every_flag_named_exists() {
     for command in ["demo", "init", "upload", "watch", "status", "config", "serve"] {
         help.push_str(&sandbox.run(&[command, "--help"], 0).stdout);
     }
-    for command in [["block", "fetch"], ["report", "categories"]] {
+    for command in [["block", "fetch"], ["catalog", "check"], ["catalog", "search"], ["report", "categories"]] {
         help.push_str(&sandbox.run(&[command[0], command[1], "--help"], 0).stdout);
     }
     let text = readme();
