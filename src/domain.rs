@@ -252,6 +252,27 @@ pub trait CallBudget: Send + Sync {
     fn take(&self, tenant: &TenantName, urgency: Urgency) -> crate::error::Result<std::time::Duration>;
 }
 
+/// The candidate that differs from `typed` in the fewest letters, if in at most a third of them.
+pub fn nearest<'c>(typed: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    let best = candidates.map(|candidate| (distance(typed, candidate), candidate)).min()?;
+    (best.0 <= (typed.len() / 3).max(1)).then_some(best.1)
+}
+
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let replace = diagonal + usize::from(ca != *cb);
+            diagonal = row[j + 1];
+            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,11 +3,13 @@
 use super::Context;
 use crate::config::credentials::{self, Credential};
 use crate::config::{Config, Tenant};
-use crate::domain::{TenantName, Urgency};
+use crate::domain::{CallBudget, TenantName, Urgency};
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
-use crate::service::{AuthMethod, Cloud, Service, Settings};
-use std::sync::Arc;
+use crate::service::{AuthMethod, Cloud, ManagedEndpoint, Service, Settings};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Opens the ledger in the configured state directory, making the directory if it is missing.
 pub(super) fn ledger(config: &Config) -> Result<Ledger> {
@@ -29,13 +31,31 @@ pub(super) fn service(
     ledger: &Ledger,
     urgency: Urgency,
 ) -> Result<Service> {
-    let tenant = config.tenants.get(name).ok_or_else(|| missing(name, config))?;
-    let mut warnings = Vec::new();
-    let credential = credentials::read(&tenant.auth, context.env, &mut warnings)?;
-    for warning in warnings {
-        context.ui.warn(warning);
+    let settings = tenant_settings(context, config, name)?;
+    let budget: Arc<dyn CallBudget> = match urgency {
+        Urgency::Human if !context.ui.quiet => Arc::new(ToldBudget { ledger: ledger.clone(), told: Mutex::default() }),
+        _ => Arc::new(ledger.clone()),
+    };
+    Ok(Service::connect(settings, budget, urgency)?)
+}
+
+/// A budget that tells a person when it makes them wait.
+struct ToldBudget {
+    ledger: Ledger,
+    told: Mutex<Option<Instant>>,
+}
+
+impl CallBudget for ToldBudget {
+    fn take(&self, tenant: &TenantName, urgency: Urgency) -> Result<Duration> {
+        let wait = self.ledger.take(tenant, urgency)?;
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = told.is_none_or(|last| last.elapsed() > Duration::from_secs(20));
+        if wait > Duration::from_millis(500) && due {
+            *told = Some(Instant::now());
+            super::stderr_line("waiting: this minute's calls to the service are used up");
+        }
+        Ok(wait)
     }
-    Ok(Service::connect(settings(name, tenant, config, credential)?, Arc::new(ledger.clone()), urgency)?)
 }
 
 fn missing(name: &TenantName, config: &Config) -> Error {
@@ -47,6 +67,32 @@ fn missing(name: &TenantName, config: &Config) -> Error {
     error.hint(format!("configured are: {}", known.join(", ")))
 }
 
+/// Where the sign-in of a user of this tenant is kept.
+pub(super) fn session(config: &Config, name: &TenantName) -> PathBuf {
+    config.state_dir.join(format!("login-{name}.json"))
+}
+
+/// Who hands out tokens to this machine: the Arc agent where there is one, else the VM's metadata service.
+fn machine(host: Option<String>, arc: Option<String>) -> ManagedEndpoint {
+    let agent = std::path::Path::new("/opt/azcmagent/bin/himds").is_file();
+    let usual = || "http://localhost:40342/metadata/identity/oauth2/token".to_owned();
+    match arc.or_else(|| (agent && host.is_none()).then(usual)) {
+        Some(endpoint) => ManagedEndpoint::Arc { endpoint, keys: "/var/opt/azcmagent/tokens".into() },
+        None => ManagedEndpoint::Vm { host: host.unwrap_or_else(|| "http://169.254.169.254".to_owned()) },
+    }
+}
+
+/// The settings of a tenant's client, the credential read; warnings about the secret's file are shown.
+pub(super) fn tenant_settings(context: &mut Context<'_>, config: &Config, name: &TenantName) -> Result<Settings> {
+    let tenant = config.tenants.get(name).ok_or_else(|| missing(name, config))?;
+    let mut warnings = Vec::new();
+    let credential = credentials::read(&tenant.auth, context.env, &mut warnings)?;
+    for warning in warnings {
+        context.ui.warn(warning);
+    }
+    settings(name, tenant, config, credential)
+}
+
 fn settings(name: &TenantName, tenant: &Tenant, config: &Config, credential: Credential) -> Result<Settings> {
     let cloud: Cloud = tenant.cloud.parse().map_err(Error::usage)?;
     let auth = match credential {
@@ -55,6 +101,16 @@ fn settings(name: &TenantName, tenant: &Tenant, config: &Config, credential: Cre
         }
         Credential::Certificate { tenant_id, client_id, pem } => AuthMethod::Certificate { tenant_id, client_id, pem },
         Credential::Token(token) => AuthMethod::Token(token),
+        Credential::User { tenant_id, client_id } => {
+            AuthMethod::User { tenant_id, client_id, store: session(config, name) }
+        }
+        Credential::ManagedIdentity { client_id, host, arc } => {
+            AuthMethod::ManagedIdentity { client_id, endpoint: machine(host, arc) }
+        }
+        Credential::WorkloadIdentity { tenant_id, client_id, token_file } => {
+            AuthMethod::WorkloadIdentity { tenant_id, client_id, token_file }
+        }
+        Credential::AzureCli { tenant_id } => AuthMethod::AzureCli { tenant_id, program: "az".into() },
     };
     Ok(Settings {
         tenant: name.clone(),
@@ -62,6 +118,7 @@ fn settings(name: &TenantName, tenant: &Tenant, config: &Config, credential: Cre
         cloud,
         allow_hosts: tenant.allow_hosts.clone(),
         authority: tenant.authority.clone(),
+        graph: tenant.graph.clone(),
         auth,
         proxy: config.network.proxy.clone(),
         ca_file: config.network.ca_file.clone(),

@@ -2,7 +2,7 @@
 
 use super::{Auth, Env, secret::Secret};
 use crate::error::{Error, Kind, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A sign-in method with its secret read.
 #[derive(Debug, Clone)]
@@ -27,6 +27,36 @@ pub enum Credential {
     },
     /// A legacy API token.
     Token(Secret),
+    /// A person, by device code; the sign-in is kept in the state directory.
+    User {
+        /// The Entra tenant.
+        tenant_id: String,
+        /// The public client.
+        client_id: String,
+    },
+    /// The identity that Azure gave this machine.
+    ManagedIdentity {
+        /// Which one, where there are several.
+        client_id: Option<String>,
+        /// The metadata service's scheme and host, when it is not the usual one.
+        host: Option<String>,
+        /// The Azure Arc agent's endpoint.
+        arc: Option<String>,
+    },
+    /// A Kubernetes workload.
+    WorkloadIdentity {
+        /// The Entra tenant.
+        tenant_id: String,
+        /// The application.
+        client_id: String,
+        /// The file with the cluster's token.
+        token_file: PathBuf,
+    },
+    /// The session of the Azure CLI.
+    AzureCli {
+        /// The Entra tenant, when it is not the session's own.
+        tenant_id: Option<String>,
+    },
 }
 
 /// The longest secret file that is read, in bytes.
@@ -37,6 +67,9 @@ const LONGEST: u64 = 64 << 10;
 /// # Errors
 /// Kind `Credentials` when no secret is found or a file cannot be read; kind `Usage` when an id is missing.
 pub fn read(auth: &Auth, env: &Env, warnings: &mut Vec<String>) -> Result<Credential> {
+    if let Some(method) = &auth.method {
+        return without_secret(method, auth, env);
+    }
     if let Some(path) = &auth.certificate_file {
         let (tenant_id, client_id) = ids(auth)?;
         return Ok(Credential::Certificate { tenant_id, client_id, pem: from_file(path, warnings)? });
@@ -69,8 +102,37 @@ pub fn read(auth: &Auth, env: &Env, warnings: &mut Vec<String>) -> Result<Creden
         return Ok(Credential::Token(from_file(&path, warnings)?));
     }
     Err(Error::new(Kind::Credentials, "no credential is configured").hint(
-        "set client_secret_file, certificate_file or token_file in [auth], or LOGWEIR_CLIENT_SECRET in the environment",
+        "set client_secret_file, certificate_file, token_file or method in [auth], or LOGWEIR_CLIENT_SECRET in the environment",
     ))
+}
+
+/// The ways to sign in that need no secret of our own.
+fn without_secret(method: &str, auth: &Auth, env: &Env) -> Result<Credential> {
+    let text = |name: &str| env.var(name).map(str::to_owned);
+    match method {
+        "device-code" => ids(auth).map(|(tenant_id, client_id)| Credential::User { tenant_id, client_id }),
+        "managed-identity" => Ok(Credential::ManagedIdentity {
+            client_id: auth.client_id.clone(),
+            host: text("AZURE_POD_IDENTITY_AUTHORITY_HOST"),
+            arc: text("IDENTITY_ENDPOINT"),
+        }),
+        "azure-cli" => Ok(Credential::AzureCli { tenant_id: auth.tenant_id.clone() }),
+        // What the cluster sets fills what the file leaves out.
+        _ => {
+            let auth = Auth {
+                tenant_id: auth.tenant_id.clone().or_else(|| text("AZURE_TENANT_ID")),
+                client_id: auth.client_id.clone().or_else(|| text("AZURE_CLIENT_ID")),
+                ..auth.clone()
+            };
+            let (tenant_id, client_id) = ids(&auth)?;
+            let file = auth.federated_token_file.or_else(|| text("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from));
+            let token_file = file.ok_or_else(|| {
+                Error::new(Kind::Credentials, "the cluster gave this workload no token")
+                    .hint("label the pod azure.workload.identity/use: \"true\", or set auth.federated_token_file")
+            })?;
+            Ok(Credential::WorkloadIdentity { tenant_id, client_id, token_file })
+        }
+    }
 }
 
 fn ids(auth: &Auth) -> Result<(String, String)> {

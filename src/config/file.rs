@@ -35,6 +35,7 @@ pub struct Service {
     #[serde(default)]
     pub(super) allow_hosts: Vec<String>,
     pub(super) authority: Option<String>,
+    pub(super) graph: Option<String>,
 }
 
 /// `[auth]`.
@@ -46,6 +47,8 @@ pub struct Auth {
     pub(super) client_secret_file: Option<PathBuf>,
     pub(super) certificate_file: Option<PathBuf>,
     pub(super) token_file: Option<PathBuf>,
+    pub(super) method: Option<String>,
+    pub(super) federated_token_file: Option<PathBuf>,
 }
 
 /// `[tenant.NAME]`.

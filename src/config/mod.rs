@@ -9,7 +9,8 @@ mod resolve;
 pub mod secret;
 pub mod units;
 
-pub use resolve::{Origin, Setting, load, nearest};
+pub use crate::domain::nearest;
+pub use resolve::{Origin, Setting, load};
 
 use crate::domain::{ByteCount, DataSource, LogType, TenantName};
 use std::collections::BTreeMap;
@@ -44,6 +45,11 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("LOGWEIR_CLIENT_SECRET", "the application's client secret"),
     ("LOGWEIR_TOKEN", "a legacy API token"),
     ("CREDENTIALS_DIRECTORY", "systemd's credentials: client_secret, certificate or token in it are read"),
+    ("AZURE_TENANT_ID", "the Entra tenant, when auth.method is workload-identity and auth.tenant_id is not set"),
+    ("AZURE_CLIENT_ID", "the application, when auth.method is workload-identity and auth.client_id is not set"),
+    ("AZURE_FEDERATED_TOKEN_FILE", "the cluster's token, when auth.method is workload-identity"),
+    ("AZURE_POD_IDENTITY_AUTHORITY_HOST", "the metadata service, when auth.method is managed-identity"),
+    ("IDENTITY_ENDPOINT", "the Azure Arc agent's endpoint, when auth.method is managed-identity"),
     ("HTTPS_PROXY", "the proxy, when [network] proxy is not set; NO_PROXY is obeyed"),
     ("NO_COLOR", "not empty: no colour"),
 ];
@@ -82,6 +88,8 @@ pub struct Tenant {
     pub allow_hosts: Vec<String>,
     /// The token authority instead of the cloud's own.
     pub authority: Option<String>,
+    /// Where Microsoft Graph is instead of the cloud's own host.
+    pub graph: Option<String>,
     /// How to sign in.
     pub auth: Auth,
 }
@@ -99,7 +107,14 @@ pub struct Auth {
     pub certificate_file: Option<PathBuf>,
     /// File with a legacy API token.
     pub token_file: Option<PathBuf>,
+    /// One of [`METHODS`], for signing in without a secret of our own.
+    pub method: Option<String>,
+    /// File with the token that the cluster gives a workload.
+    pub federated_token_file: Option<PathBuf>,
 }
+
+/// The ways to sign in that `auth.method` names.
+pub const METHODS: [&str; 4] = ["device-code", "managed-identity", "workload-identity", "azure-cli"];
 
 /// Proxy and private CA.
 #[derive(Debug, Clone, Default)]

@@ -1,7 +1,7 @@
 //! From what was typed to what is meant: layers, defaults and checks, with the origin of each value.
 
-use super::{After, Auth, Config, Destination, Env, Feed, Level, Network, Tenant, Upload, file, units};
-use crate::domain::{ByteCount, TenantName};
+use super::{After, Auth, Config, Destination, Env, Feed, Level, METHODS, Network, Tenant, Upload, file, units};
+use crate::domain::{ByteCount, TenantName, nearest};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -95,27 +95,6 @@ fn suggestion(message: &str) -> Option<String> {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let typed = quoted.next().filter(|_| message.starts_with("unknown field"))?;
     nearest(typed, quoted).map(str::to_owned)
-}
-
-/// The candidate that differs from `typed` in the fewest letters, if in at most a third of them.
-pub fn nearest<'c>(typed: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    let best = candidates.map(|candidate| (distance(typed, candidate), candidate)).min()?;
-    (best.0 <= (typed.len() / 3).max(1)).then_some(best.1)
-}
-
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let replace = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 struct Resolver<'e> {
@@ -231,10 +210,19 @@ impl Resolver<'_> {
         if let Some(authority) = &service.authority {
             self.note(&key("service.authority"), authority, Origin::File);
         }
+        if let Some(graph) = &service.graph {
+            self.note(&key("service.graph"), graph, Origin::File);
+        }
         let methods = [&auth.client_secret_file, &auth.certificate_file, &auth.token_file];
-        if methods.iter().filter(|method| method.is_some()).count() > 1 {
-            self.wrong
-                .push(format!("{}: name exactly one of client_secret_file, certificate_file, token_file", key("auth")));
+        let named = methods.iter().filter(|method| method.is_some()).count() + usize::from(auth.method.is_some());
+        if named > 1 {
+            self.wrong.push(format!(
+                "{}: name exactly one of client_secret_file, certificate_file, token_file, method",
+                key("auth")
+            ));
+        }
+        if let Some(method) = auth.method.as_deref().filter(|method| !METHODS.contains(method)) {
+            self.wrong.push(format!("{}: {method:?} is none of {}", key("auth.method"), METHODS.join(", ")));
         }
         let words = [("auth.tenant_id", auth.tenant_id.clone()), ("auth.client_id", auth.client_id.clone())];
         let show = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
@@ -242,6 +230,8 @@ impl Resolver<'_> {
             ("auth.client_secret_file", show(&auth.client_secret_file)),
             ("auth.certificate_file", show(&auth.certificate_file)),
             ("auth.token_file", show(&auth.token_file)),
+            ("auth.method", auth.method.clone()),
+            ("auth.federated_token_file", show(&auth.federated_token_file)),
         ];
         for (name, value) in words.into_iter().chain(files) {
             if let Some(value) = value {
@@ -254,8 +244,11 @@ impl Resolver<'_> {
             client_secret_file: auth.client_secret_file.map(|path| self.absolute(path)),
             certificate_file: auth.certificate_file.map(|path| self.absolute(path)),
             token_file: auth.token_file.map(|path| self.absolute(path)),
+            method: auth.method,
+            federated_token_file: auth.federated_token_file.map(|path| self.absolute(path)),
         };
-        Some(Tenant { url, cloud, allow_hosts: service.allow_hosts, authority: service.authority, auth })
+        let (authority, graph) = (service.authority, service.graph);
+        Some(Tenant { url, cloud, allow_hosts: service.allow_hosts, authority, graph, auth })
     }
 
     fn upload(&mut self, typed: &file::Upload) -> Upload {

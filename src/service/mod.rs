@@ -3,16 +3,33 @@
 //! It owns tokens, retries and the wire shapes. It never prints, never stores a signed address, and never sends a
 //! bearer token to storage. Every call to the API draws from the tenant's budget first.
 
+pub mod activities;
+pub mod alerts;
 mod auth;
 mod blob;
 mod blocking;
+pub mod dates;
 mod discovery;
+pub mod entities;
+pub mod files;
+pub mod filter;
+pub mod graph;
+mod pages;
+mod raw;
+pub mod records;
 mod retry;
+pub mod scope;
+#[cfg(test)]
+mod script;
+pub mod subnets;
 mod transport;
 
+pub use auth::{DevicePrompt, Identity, ManagedEndpoint, Session, begin as begin_login};
 pub use blob::{BlockLog, Growth, NoBlockLog, StoreOptions, Stored};
 pub use blocking::{BlockType, BlockedApp};
 pub use discovery::{Category, CategoryQuery, Grant, Provider, Receipt, Stream, Target};
+pub use pages::{Direction, Page, Pages, Query};
+pub use records::Record;
 
 use crate::config::secret::Secret;
 use crate::domain::{CallBudget, TenantName, Urgency};
@@ -40,6 +57,15 @@ impl Cloud {
         match self {
             Cloud::Commercial | Cloud::Gcc => "login.microsoftonline.com",
             Cloud::GccHigh | Cloud::Dod => "login.microsoftonline.us",
+        }
+    }
+
+    /// The host of Microsoft Graph.
+    pub fn graph(self) -> &'static str {
+        match self {
+            Cloud::Commercial | Cloud::Gcc => "graph.microsoft.com",
+            Cloud::GccHigh => "graph.microsoft.us",
+            Cloud::Dod => "dod-graph.microsoft.us",
         }
     }
 
@@ -90,6 +116,38 @@ pub enum AuthMethod {
     },
     /// Legacy API token.
     Token(Secret),
+    /// A person, signed in once by device code.
+    User {
+        /// The Entra tenant.
+        tenant_id: String,
+        /// The public client.
+        client_id: String,
+        /// The file that keeps the sign-in.
+        store: PathBuf,
+    },
+    /// The identity that Azure gave this machine.
+    ManagedIdentity {
+        /// Which one, where there are several.
+        client_id: Option<String>,
+        /// Who hands out its tokens.
+        endpoint: ManagedEndpoint,
+    },
+    /// Application with a federated credential: a token of the cluster instead of a secret.
+    WorkloadIdentity {
+        /// The Entra tenant.
+        tenant_id: String,
+        /// The application.
+        client_id: String,
+        /// The file with the cluster's token.
+        token_file: PathBuf,
+    },
+    /// The session of the Azure CLI.
+    AzureCli {
+        /// The Entra tenant, when it is not the session's own.
+        tenant_id: Option<String>,
+        /// The program.
+        program: PathBuf,
+    },
 }
 
 /// What a client is made from.
@@ -105,6 +163,8 @@ pub struct Settings {
     pub allow_hosts: Vec<String>,
     /// Where tokens come from instead of the cloud's authority.
     pub authority: Option<String>,
+    /// Where Microsoft Graph is instead of the cloud's own host.
+    pub graph: Option<String>,
     /// How to sign in.
     pub auth: AuthMethod,
     /// Explicit proxy.
@@ -149,12 +209,14 @@ pub struct Failure {
     pub status: Option<u16>,
     /// How long the service asks to wait.
     pub(crate) retry_after: Option<std::time::Duration>,
+    /// The answer's body, where a caller may still find what it asked for in it.
+    pub(crate) body: Option<String>,
 }
 
 impl Failure {
     /// A failure without status or hint.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Failure {
-        Failure { kind, message: message.into(), hint: None, status: None, retry_after: None }
+        Failure { kind, message: message.into(), hint: None, status: None, retry_after: None, body: None }
     }
 
     /// Adds what to do.
@@ -222,12 +284,20 @@ impl Service {
         Ok(Service { inner: Arc::new(Inner { settings, base, api, storage, tokens, budget, urgency }) })
     }
 
-    /// The roles of the application token; empty for a legacy token.
+    /// The scopes of the token, of an application or a user; empty for a legacy token.
     ///
     /// # Errors
     /// As the token endpoint fails.
     pub async fn token_roles(&self) -> Result<Vec<String>, Failure> {
         let token = self.inner.tokens.current(&self.inner.api).await?;
-        Ok(token.roles())
+        Ok(token.scopes())
+    }
+
+    /// Who is signed in.
+    ///
+    /// # Errors
+    /// As the token endpoint fails.
+    pub async fn identity(&self) -> Result<Identity, Failure> {
+        self.inner.tokens.identity(&self.inner.api).await
     }
 }

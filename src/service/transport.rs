@@ -92,6 +92,13 @@ pub(super) fn base_url(settings: &Settings) -> Result<Url, Failure> {
     Ok(url)
 }
 
+/// Whether a token may be sent there: the host itself or below it, or one that the settings allow.
+pub(super) fn trusted(settings: &Settings, url: &Url, host: &str) -> bool {
+    let allow: Vec<&str> = settings.allow_hosts.iter().map(String::as_str).collect();
+    let scheme = check_scheme(url, &allow);
+    scheme && url.host_str().is_some_and(|own| allowed(own, &[host]) || allowed(own, &allow))
+}
+
 /// Refuses to send a log anywhere but to known storage.
 pub(super) fn check_storage(settings: &Settings, url: &Url) -> Result<(), Failure> {
     let mut suffixes = vec!["blob.core.windows.net", "blob.core.usgovcloudapi.net", "amazonaws.com"];
@@ -165,7 +172,8 @@ pub(super) async fn refused(response: Response, what: &str, host: &str) -> Failu
     };
     let wait = header.or_else(|| throttled.then(|| seconds_in(&text)).flatten()).or(throttled.then_some(60));
     let retry_after = wait.map(|seconds: u64| Duration::from_secs(seconds.min(600)));
-    Failure { kind, message, hint: hint.map(str::to_owned), status: Some(status), retry_after }
+    let body = (!text.is_empty()).then(|| text.into_owned());
+    Failure { kind, message, hint: hint.map(str::to_owned), status: Some(status), retry_after, body }
 }
 
 /// The number in front of the word "second" in "throttled … in 42 seconds".
@@ -249,10 +257,8 @@ impl Service {
                 return body(response, ANSWER_BODY, host).await;
             }
             let mut failure = refused(response, what, host).await;
-            if failure.kind == FailureKind::Forbidden && !token.roles().is_empty() {
-                let roles = token.roles().join(", ");
-                failure.hint =
-                    Some(format!("the token has the roles {roles}; grant Discovery.manage and consent again"));
+            if failure.kind == FailureKind::Forbidden {
+                failure.hint = Some(super::scope::forbidden(method, url.path(), &token));
             }
             return Err(failure);
         }
