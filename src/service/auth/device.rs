@@ -6,7 +6,7 @@ use crate::service::transport::clean;
 use crate::service::{Failure, FailureKind, Settings, transport};
 use serde_json::{Value, json};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use url::Url;
 
@@ -189,12 +189,7 @@ impl DevicePrompt {
 }
 
 /// A token from the kept sign-in; a new refresh token replaces the old one.
-pub(super) async fn renew(
-    client: &reqwest::Client,
-    token: &Url,
-    store: &PathBuf,
-    scope: &str,
-) -> Result<Token, Failure> {
+pub(super) async fn renew(client: &reqwest::Client, token: &Url, store: &Path, scope: &str) -> Result<Token, Failure> {
     let session = Session::read(store)?.ok_or_else(|| {
         Failure::new(FailureKind::Credentials, "nobody is signed in").hint("sign in with: logweir login")
     })?;
