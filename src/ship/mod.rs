@@ -8,6 +8,7 @@
 //! was lost. One process at a time works on a state directory; it holds [`Lock`].
 
 pub mod daemon;
+pub mod gzip;
 mod pack;
 mod scan;
 mod send;
