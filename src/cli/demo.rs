@@ -214,16 +214,16 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::{Line, Record, vendor};
+    use crate::logs::{Line, Parser, vendor};
 
     #[test]
     fn every_line_of_the_sample_is_a_transaction_and_recent() {
         let format = vendor::find(LOG_TYPE).unwrap();
         let text = recent_sample(1);
         assert!(text.lines().count() > 100);
+        let mut parser = Parser::new(format);
         for line in text.lines() {
-            let mut record = Record::default();
-            assert_eq!(format.line(line.as_bytes(), &mut record), Line::Record, "{line}");
+            let Line::Record(record) = parser.line(line.as_bytes()) else { panic!("{line}") };
             assert!(record.time.unwrap() > 1_795_158_000_000_000);
         }
     }

@@ -96,7 +96,7 @@ async fn done_upload(State(api): State<Api>, headers: HeaderMap, body: Bytes) ->
 }
 
 fn stream_document(stream: &Stream) -> Value {
-    let log_type = vendor::find(&stream.log_type).map(|format| format.id);
+    let log_type = vendor::find(&stream.log_type).and_then(|format| format.id);
     json!({
         "_id": stream.id, "displayName": stream.name, "logType": log_type, "receiverType": "ftp",
         "streamType": if stream.snapshot { 5 } else { 1 }, "snapshotData": stream.snapshot,

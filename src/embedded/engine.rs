@@ -4,7 +4,7 @@ use super::store::{Accepted, Store};
 use crate::catalog;
 use crate::domain::ByteCount;
 use crate::error::Result;
-use crate::logs::{self, Line, Record, input};
+use crate::logs::{self, Line, Position, Visit};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -21,6 +21,8 @@ struct Found {
     bytes: u64,
     apps: BTreeMap<u32, u64>,
     refused: Option<String>,
+    /// Transactions before this moment are not counted.
+    oldest: i64,
 }
 
 /// Between two looks at what became old.
@@ -104,27 +106,42 @@ fn understand(store: &Store, accepted: &Accepted) -> Found {
     found
 }
 
-fn read(store: &Store, accepted: &Accepted, format: &logs::Format, found: &mut Found) -> std::io::Result<()> {
-    let mut input = input::open(Box::new(std::fs::File::open(store.blob(&accepted.blob))?))?;
-    let oldest =
-        SystemTime::now().checked_sub(OLDEST).and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
-    let oldest = oldest.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
-    while let Some(line) = input.next_line()? {
-        found.lines += 1;
-        let mut record = Record::default();
-        if format.line(line, &mut record) != Line::Record {
-            continue;
+fn read(store: &Store, accepted: &Accepted, format: &'static logs::Format, found: &mut Found) -> std::io::Result<()> {
+    let file = std::fs::File::open(store.blob(&accepted.blob))?;
+    let now = SystemTime::now();
+    let micros = |time: Option<SystemTime>| {
+        let since = time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+        since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    };
+    let oldest = micros(now.checked_sub(OLDEST));
+    let parser = logs::Parser::read_at(format, micros(Some(now)));
+    let reading = logs::read_with(&parser, file, 1, || Found { oldest, ..Found::default() })?;
+    *found = reading.visit;
+    reading.broken.map_or(Ok(()), Err)
+}
+
+impl Visit for Found {
+    fn line(&mut self, _: Position, _: &[u8], line: &Line<'_>) {
+        self.lines += 1;
+        let Line::Record(record) = line else { return };
+        if record.time.is_some_and(|time| time < self.oldest) {
+            self.old += 1;
+            return;
         }
-        if record.time.is_some_and(|time| time < oldest) {
-            found.old += 1;
-            continue;
-        }
-        found.records += 1;
-        found.bytes =
-            found.bytes.saturating_add(record.bytes_down.unwrap_or(0)).saturating_add(record.bytes_up.unwrap_or(0));
+        self.records += 1;
+        self.bytes = self.bytes.saturating_add(record.bytes());
         if let Some(app) = record.host.and_then(catalog::lookup) {
-            *found.apps.entry(app.id).or_default() += 1;
+            *self.apps.entry(app.id).or_default() += 1;
         }
     }
-    Ok(())
+
+    fn merge(&mut self, later: Found) {
+        self.lines += later.lines;
+        self.records += later.records;
+        self.old += later.old;
+        self.bytes = self.bytes.saturating_add(later.bytes);
+        for (app, count) in later.apps {
+            *self.apps.entry(app).or_default() += count;
+        }
+    }
 }

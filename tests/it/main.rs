@@ -5,6 +5,7 @@ mod catalog;
 mod commands;
 mod embedded;
 mod faults;
+mod logs;
 mod readme;
 mod samples;
 mod service;

@@ -1,96 +1,147 @@
-//! Squid (access.log), native format: <https://wiki.squid-cache.org/Features/LogFormat>.
+//! Squid access.log, native and httpd ("common") layout: <https://wiki.squid-cache.org/Features/LogFormat>.
 //!
-//! `time elapsed client result/status bytes method url user hierarchy/peer type`, blanks in any number. The bytes are
-//! those sent to the client; what the client sent is not in the line. The time is UTC in seconds with milliseconds. A
-//! `CONNECT` names `host:port` instead of a URL.
+//! Native: `time elapsed client result/status bytes method url user hierarchy/peer type`, blanks in any number, more
+//! tokens behind at times. Common: `client ident user [time] "method url version" status bytes ... result:hierarchy`.
+//!
+//! Direction: the client is the first address; the bytes are those sent *to* it, what it sent is not in the line. The
+//! server is the peer when that is an address. Traps: a `CONNECT` names `host:port`; `error:...` and the methods `NONE`
+//! and `-` are no requests; 407 is a demand for credentials and counts as blocked; a Cisco WSA writes the same ten
+//! tokens and more behind them.
 
-use crate::logs::record::{address, host_and_port, number, present};
-use crate::logs::{Action, Format, Line, Record};
+use crate::logs::dialect::{Columns, Dialect, columns::PLAIN};
+use crate::logs::fields::{Fields, Kind, Slot};
+use crate::logs::{Action, BASE, Envelope, Extract, Format, Reject, Remedy, Sign, Trouble, number};
 
-pub(super) const FORMATS: &[Format] =
-    &[Format { log_type: "SQUID_NATIVE", id: 155, product: "Squid (native)", parse: native }];
+const NATIVE_COLUMNS: Columns = Columns {
+    columns: &[
+        Slot::Epoch,
+        Slot::A,
+        Slot::Src,
+        Slot::B,
+        Slot::Down,
+        Slot::C,
+        Slot::Url,
+        Slot::User,
+        Slot::D,
+        Slot::Skip,
+        Slot::E,
+    ],
+    least: 9,
+    ..PLAIN
+};
 
-fn native<'l>(line: &'l [u8], into: &mut Record<'l>) -> Line {
-    let mut words = line.split(|c| *c == b' ' || *c == b'\t').filter(|word| !word.is_empty());
-    let mut fields = [&b""[..]; 9];
-    for field in &mut fields {
-        let Some(word) = words.next() else { return Line::Reject("fewer fields than the native format has") };
-        *field = word;
-    }
-    let [time, elapsed, client, result, bytes, _method, url, user, peer] = fields;
-    let Some(time) = epoch(time) else { return Line::Reject("the first field is not a time") };
+const COMMON_COLUMNS: Columns = Columns {
+    columns: &[Slot::Src, Slot::User2, Slot::User, Slot::Time, Slot::A, Slot::B, Slot::Down, Slot::C, Slot::D, Slot::E],
+    least: 8,
+    quotes: true,
+    brackets: true,
+    ..PLAIN
+};
+
+const REMEDIES: &[Remedy] = &[
+    Remedy {
+        when: Trouble::Broken,
+        what: "in squid.conf write the log with `logformat squid` (native) or `logformat combined` and no changes to either",
+    },
+    Remedy {
+        when: Trouble::NoUser,
+        what: "set up proxy authentication (`auth_param`): without it the log has no users",
+    },
+];
+
+const NATIVE: Format = Format {
+    log_type: "SQUID_NATIVE",
+    id: Some(155),
+    product: "Squid (native)",
+    dialect: Dialect::Columns(&NATIVE_COLUMNS),
+    read: native,
+    extracts: Some(&[Extract::Url, Extract::User, Extract::SrcIp]),
+    sign: Sign {
+        any: &[" TCP_", " UDP_", " NONE", " TAG_"],
+        none: &["DEFAULT_CASE", "-NONE-", "DCF:", "CMF:", "/NULL-", " <"],
+        ..crate::logs::NO_SIGN
+    },
+    remedies: REMEDIES,
+    ..BASE
+};
+
+pub(super) const FORMATS: &[Format] = &[
+    Format {
+        log_type: "SQUID",
+        id: Some(114),
+        product: "Squid (common)",
+        dialect: Dialect::Columns(&COMMON_COLUMNS),
+        read: common,
+        extracts: Some(&[Extract::Url, Extract::User, Extract::SrcIp, Extract::Total]),
+        sign: Sign {
+            all: &[" \"", "] \""],
+            any: &[":HIER_", ":NONE", ":DIRECT", ":DEFAULT_PARENT"],
+            ..crate::logs::NO_SIGN
+        },
+        ..NATIVE
+    },
+    NATIVE,
+    Format { log_type: "SQUID_NATIVE_SYSLOG", id: Some(156), envelope: Envelope::Syslog, ..NATIVE },
+];
+
+fn native(fields: &mut Fields<'_>) -> Kind {
+    let elapsed = fields.get(Slot::A);
     if number(elapsed.strip_prefix(b"-").unwrap_or(elapsed)).is_none() {
-        return Line::Reject("the second field is not a duration");
+        return Kind::Reject(Reject("the second field is not a duration"));
     }
-    let Some(slash) = result.iter().position(|c| *c == b'/') else {
-        return Line::Reject("the fourth field is not a result and a status");
+    let time = fields.get(Slot::Epoch);
+    if memchr::memchr(b'.', time).is_none_or(|dot| number(&time[..dot]).is_none()) {
+        return Kind::Reject(Reject("the first field is not a time in seconds and milliseconds"));
+    }
+    let result = fields.get(Slot::B);
+    let Some(slash) = memchr::memchr(b'/', result) else {
+        return Kind::Reject(Reject("the fourth field is not a result and a status"));
     };
-    let Some(bytes) = number(bytes) else { return Line::Reject("the fifth field is not a number of bytes") };
-    let (host, port) = host_and_port(url);
-    into.time = Some(time);
-    into.src_ip = address(client);
-    into.user = present(user);
-    into.host = host;
-    into.url = present(url);
-    into.dst_ip = peer.iter().position(|c| *c == b'/').and_then(|at| address(&peer[at + 1..]));
-    into.dst_port = port;
-    into.bytes_down = Some(bytes);
-    let (result, status) = (&result[..slash], &result[slash + 1..]);
-    let denied = result.windows(6).any(|six| six == b"DENIED") || status == b"403";
-    into.action = Some(if denied { Action::Blocked } else { Action::Allowed });
-    Line::Record
+    if number(fields.get(Slot::Down)).is_none() {
+        return Kind::Reject(Reject("the fifth field is not a number of bytes"));
+    }
+    // A Cisco WSA writes an ACL tag where Squid's own layout has ended.
+    if fields.get(Slot::E).iter().filter(|c| **c == b'-').count() > 2 {
+        return Kind::Reject(Reject("the line has a Cisco WSA's ACL tag"));
+    }
+    let peer = fields.get(Slot::D);
+    let Some(cut) = memchr::memchr(b'/', peer) else {
+        return Kind::Reject(Reject("the ninth field is not a hierarchy code and a peer"));
+    };
+    fields.set(Slot::Dst, &peer[cut + 1..]);
+    request(fields, Slot::C, &result[..slash], &result[slash + 1..], &peer[..cut])
 }
 
-/// `1700000000.123` in microseconds.
-fn epoch(text: &[u8]) -> Option<i64> {
-    let dot = text.iter().position(|c| *c == b'.')?;
-    let (seconds, millis) = (number(&text[..dot])?, &text[dot + 1..]);
-    if !(9..=11).contains(&dot) || millis.len() != 3 {
-        return None;
-    }
-    i64::try_from(seconds * 1_000_000 + number(millis)? * 1_000).ok()
+fn common(fields: &mut Fields<'_>) -> Kind {
+    // `method url version`; the URL is the middle, the version may be missing.
+    let line = fields.get(Slot::A);
+    let Some(first) = memchr::memchr(b' ', line) else {
+        return Kind::Reject(Reject("the request is not a method and a URL"));
+    };
+    let last = memchr::memrchr(b' ', line).filter(|last| *last > first && line[last + 1..].starts_with(b"HTTP/"));
+    fields.set(Slot::F, &line[..first]);
+    fields.set(Slot::Url, &line[first + 1..last.unwrap_or(line.len())]);
+    let is_result = |slot: Slot, fields: &Fields<'_>| {
+        let text = fields.get(slot);
+        memchr::memchr(b':', text)
+            .filter(|at| *at > 0 && text[..*at].iter().all(|c| c.is_ascii_uppercase() || *c == b'_'))
+    };
+    // Directly behind the bytes (common), or behind referer and agent (combined).
+    let Some((slot, colon)) = [Slot::C, Slot::E].into_iter().find_map(|slot| Some((slot, is_result(slot, fields)?)))
+    else {
+        return Kind::Reject(Reject("no result and hierarchy code: a web server's log, not Squid's"));
+    };
+    let (result, status) = (fields.get(slot), fields.get(Slot::B));
+    request(fields, Slot::F, &result[..colon], status, &result[colon + 1..])
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str =
-        "1795190400.123    87 192.0.2.10 TCP_TUNNEL/200 4321 CONNECT www.dropbox.com:443 ann HIER_DIRECT/203.0.113.5 -";
-
-    fn parse(line: &str) -> (Line, Record<'_>) {
-        let mut record = Record::default();
-        (FORMATS[0].line(line.as_bytes(), &mut record), record)
+/// What both layouts share: which lines are requests, and which of them were refused.
+fn request(fields: &mut Fields<'_>, method: Slot, result: &[u8], status: &[u8], hierarchy: &[u8]) -> Kind {
+    if fields.get(Slot::Url).starts_with(b"error:") || fields.is(method, "NONE") || fields.is(method, "-") {
+        return Kind::Other;
     }
-
-    #[test]
-    fn a_tunnel_gives_every_field_it_has() {
-        let (line, record) = parse(GOOD);
-        assert_eq!(line, Line::Record);
-        assert_eq!(record.time, Some(1_795_190_400_123_000));
-        assert_eq!(record.host, Some(&b"www.dropbox.com"[..]));
-        assert_eq!((record.dst_port, record.bytes_down, record.bytes_up), (Some(443), Some(4321), None));
-        assert_eq!((record.user, record.action), (Some(&b"ann"[..]), Some(Action::Allowed)));
-        assert_eq!(record.dst_ip, address(b"203.0.113.5"));
-    }
-
-    #[test]
-    fn denials_are_blocked_and_other_lines_are_not_errors() {
-        let denied = GOOD.replace("TCP_TUNNEL/200", "TCP_DENIED/407");
-        let (_, record) = parse(&denied);
-        assert_eq!(record.action, Some(Action::Blocked));
-        assert_eq!(parse("").0, Line::Other);
-        assert_eq!(parse("# comment").0, Line::Other);
-        assert!(matches!(
-            parse("Nov 23 10:00:00 host sshd[1]: Accepted publickey for ann from x port y").0,
-            Line::Reject(_)
-        ));
-    }
-
-    #[test]
-    fn no_truncation_of_a_good_line_panics() {
-        for end in 0..GOOD.len() {
-            parse(&GOOD[..end]);
-        }
-    }
+    let denied = memchr::memmem::find(result, b"DENIED").is_some();
+    let refused = status == b"403" && hierarchy.ends_with(b"NONE");
+    fields.act(if denied || refused { Action::Blocked } else { Action::Allowed });
+    Kind::Record
 }

@@ -1,0 +1,130 @@
+//! Values between separators, CSV and its kin: a value in quotes may hold the separator, and `""` is a quote.
+//!
+//! A quote that is never closed (cut lines, agents with a quote in them) does not swallow the line: the value then ends
+//! at the next separator as if it were not quoted.
+
+use super::{Layout, Names, State};
+use crate::logs::Reject;
+use crate::logs::fields::{Fields, Kind, Slot, Undo};
+use crate::logs::scan::find;
+use std::sync::Arc;
+
+/// A format of values between separators.
+#[derive(Debug)]
+pub struct Delimited {
+    /// Separators the format may use; the one that is in the header line, else in the line, is taken.
+    pub separators: &'static [u8],
+    /// What each value means, in order, when no header line has said otherwise; empty if a header line is needed.
+    pub columns: &'static [Slot],
+    /// How many values a record has at least.
+    pub least: usize,
+    /// Names of which one is in every header line; empty if the format has none.
+    pub header: &'static [&'static str],
+    /// The names in a header line, whatever their case.
+    pub names: Names,
+}
+
+/// Comma-separated, no header line.
+pub const COMMA: Delimited = Delimited { separators: b",", columns: &[], least: 0, header: &[], names: &[] };
+
+/// The value at `at`, whether it holds doubled quotes, and where its separator stands.
+pub(super) fn value(line: &[u8], at: usize, separator: u8) -> (&[u8], bool, usize) {
+    if line.get(at) == Some(&b'"')
+        && let Some((end, doubled)) = closing(line, at + 1, separator)
+    {
+        return (&line[at + 1..end], doubled, end + 1);
+    }
+    let end = find(line, at, separator);
+    (line.get(at..end).unwrap_or_default(), false, end)
+}
+
+/// Where the quote stands that a separator or the end of the line follows.
+fn closing(line: &[u8], from: usize, separator: u8) -> Option<(usize, bool)> {
+    let (mut at, mut doubled) = (from, false);
+    loop {
+        let quote = find(line, at, b'"');
+        match line.get(quote + 1) {
+            _ if quote >= line.len() => return None,
+            None => return Some((quote, doubled)),
+            Some(next) if *next == separator => return Some((quote, doubled)),
+            Some(b'"') => (at, doubled) = (quote + 2, true),
+            Some(_) => at = quote + 1,
+        }
+    }
+}
+
+/// Puts the values of a line into slots; how many there were, as far as the slots go.
+pub(super) fn fill<'l>(columns: &[Slot], separator: u8, fields: &mut Fields<'l>) -> usize {
+    let line = fields.body;
+    fields.undo = Undo::DoubledQuotes;
+    let mut at = 0;
+    for (count, slot) in columns.iter().enumerate() {
+        let (text, doubled, end) = value(line, at, separator);
+        if doubled {
+            fields.put_escaped(*slot, text);
+        } else {
+            fields.put(*slot, text);
+        }
+        if end >= line.len() {
+            return count + 1;
+        }
+        at = end + 1;
+    }
+    // One more than there are slots: the line goes on.
+    columns.len() + 1
+}
+
+pub(crate) fn split<'l>(delimited: &Delimited, state: &mut State, fields: &mut Fields<'l>) -> Kind {
+    let line = fields.body;
+    let first = line.iter().find(|c| !matches!(c, b'"' | b' ' | b'#'));
+    if first.is_some_and(u8::is_ascii_alphabetic) && is_header(delimited, line) {
+        learn(delimited, state, line);
+        return Kind::Other;
+    }
+    if line.starts_with(b"#") {
+        return Kind::Other;
+    }
+    let count = match &state.layout {
+        Some(layout) => {
+            let layout = layout.clone();
+            let count = fill(&layout.columns, layout.separator, fields);
+            if count * 2 < layout.columns.len() {
+                return Kind::Reject(Reject("fewer than half of the columns that the header names"));
+            }
+            count
+        }
+        None if delimited.columns.is_empty() => {
+            return Kind::Reject(Reject("no header line has named the columns"));
+        }
+        None => fill(delimited.columns, separator(delimited, line), fields),
+    };
+    if count < delimited.least.max(2) {
+        Kind::Reject(Reject("fewer columns than the format has"))
+    } else {
+        Kind::Record
+    }
+}
+
+fn separator(delimited: &Delimited, line: &[u8]) -> u8 {
+    let first = delimited.separators.first().copied().unwrap_or(b',');
+    delimited.separators.iter().copied().find(|separator| memchr::memchr(*separator, line).is_some()).unwrap_or(first)
+}
+
+fn is_header(delimited: &Delimited, line: &[u8]) -> bool {
+    delimited.header.iter().any(|name| memchr::memmem::find(line, name.as_bytes()).is_some())
+}
+
+fn learn(delimited: &Delimited, state: &mut State, line: &[u8]) {
+    let separator = separator(delimited, line);
+    let line = line.strip_prefix(b"#").unwrap_or(line);
+    let (mut at, mut columns) = (0, Vec::new());
+    loop {
+        let (name, _, end) = value(line, at, separator);
+        columns.push(state.keys.find_name(name.trim_ascii()));
+        if end >= line.len() {
+            break;
+        }
+        at = end + 1;
+    }
+    state.layout = Some(Arc::new(Layout { columns, separator }));
+}

@@ -1,0 +1,70 @@
+//! The W3C extended log file format: `#Fields:` names the columns of the lines after it, as often as it comes.
+
+use super::{Layout, Names, State, delimited};
+use crate::logs::Reject;
+use crate::logs::fields::{Fields, Kind, Slot};
+use std::sync::Arc;
+
+/// A W3C format.
+#[derive(Debug)]
+pub struct W3c {
+    /// What the names in `#Fields` mean, whatever their case.
+    pub names: Names,
+    /// What each column means when no `#Fields` has come; empty if such a file cannot be read.
+    pub columns: &'static [Slot],
+}
+
+pub(crate) fn split<'l>(w3c: &W3c, state: &mut State, fields: &mut Fields<'l>) -> Kind {
+    let line = fields.body;
+    if line.starts_with(b"#") {
+        if let Some(names) = line.strip_prefix(b"#Fields:") {
+            learn(state, names);
+        }
+        return Kind::Other;
+    }
+    let layout = state.layout.clone();
+    let (columns, separator): (&[Slot], u8) = match &layout {
+        Some(layout) => (&layout.columns, layout.separator),
+        None if w3c.columns.is_empty() => return Kind::Reject(Reject("no #Fields line has named the columns")),
+        None => (w3c.columns, if memchr::memchr(b'\t', line).is_some() { b'\t' } else { b' ' }),
+    };
+    let mut count = delimited::fill(columns, separator, fields);
+    if count != columns.len() && separator == b' ' {
+        // Hand-made formats write several blanks; only then are they one separator.
+        let kept = count;
+        count = collapsed(columns, fields);
+        if count < columns.len() && kept > columns.len() {
+            fields.clear();
+            count = delimited::fill(columns, separator, fields);
+        }
+    }
+    if count < columns.len() { Kind::Reject(Reject("fewer columns than #Fields names")) } else { Kind::Record }
+}
+
+/// As [`delimited::fill`] with any number of blanks between values.
+fn collapsed<'l>(columns: &[Slot], fields: &mut Fields<'l>) -> usize {
+    let line = fields.body;
+    fields.clear();
+    let (mut rest, mut count) = (line, 0);
+    for slot in columns {
+        rest = rest.trim_ascii_start();
+        if rest.is_empty() {
+            break;
+        }
+        let (text, doubled, end) = delimited::value(rest, 0, b' ');
+        if doubled {
+            fields.put_escaped(*slot, text);
+        } else {
+            fields.put(*slot, text);
+        }
+        (rest, count) = (rest.get(end..).unwrap_or_default(), count + 1);
+    }
+    count
+}
+
+fn learn(state: &mut State, names: &[u8]) {
+    let separator = if memchr::memchr(b'\t', names.trim_ascii()).is_some() { b'\t' } else { b' ' };
+    let parts = names.trim_ascii().split(|c| *c == separator).map(<[u8]>::trim_ascii);
+    let columns = parts.filter(|name| !name.is_empty()).map(|name| state.keys.find_name(name)).collect();
+    state.layout = Some(Arc::new(Layout { columns, separator }));
+}
