@@ -64,7 +64,7 @@ impl Block {
                     Kind::Banned => BlockType::Banned,
                     Kind::Allowed => BlockType::Allowed,
                 };
-                let script = super::runtime()?.block_on(service.block_script(format, kind))?;
+                let script = super::block_on(async { Ok(service.block_script(format, kind).await?) })?;
                 match output {
                     None => context.ui.bytes(&script),
                     Some(path) => {

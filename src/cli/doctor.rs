@@ -78,11 +78,12 @@ fn examine(context: &mut Context<'_>, config: &Config, findings: &mut Findings) 
     for feed in &config.feeds {
         folders(feed, findings);
     }
-    let runtime = super::runtime()?;
-    for name in config.tenants.keys() {
-        runtime.block_on(tenant(context, config, name, &ledger, findings));
-    }
-    Ok(())
+    super::block_on(async {
+        for name in config.tenants.keys() {
+            tenant(context, config, name, &ledger, findings).await;
+        }
+        Ok(())
+    })
 }
 
 fn spool(config: &Config, findings: &mut Findings) {

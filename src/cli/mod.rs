@@ -148,6 +148,7 @@ fn dispatch(context: &mut Context<'_>, command: Command) -> Result<()> {
 fn start_logging(global: &Global) {
     use tracing_subscriber::{EnvFilter, fmt};
     let level = match global.verbose {
+        0 if global.quiet => "warn,logweir::waiting=off",
         0 => "warn",
         1 => "logweir=info,warn",
         2 => "logweir=debug,info",
@@ -156,6 +157,8 @@ fn start_logging(global: &Global) {
     let builder = fmt().with_env_filter(EnvFilter::new(level)).with_writer(std::io::stderr).with_ansi(false);
     // A second start in one process keeps the first one's settings.
     let _ = match global.log_format {
+        // For a person who asked for nothing, time and module are noise; a service manager adds its own time.
+        LogFormat::Text if global.verbose == 0 => builder.without_time().with_target(false).try_init(),
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
@@ -168,6 +171,16 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .map_err(|error| Error::failed("cannot start the network runtime").cause(error))
+}
+
+/// Runs network work until it is done or a person or the service manager asks to stop.
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    runtime()?.block_on(async {
+        tokio::select! {
+            ended = work => ended,
+            stopped = interrupted() => Err(stopped.err().unwrap_or_else(|| Error::new(Kind::Interrupted, "interrupted"))),
+        }
+    })
 }
 
 /// Resolves when a person or the service manager asks to stop.

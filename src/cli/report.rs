@@ -37,7 +37,7 @@ impl Report {
         let config = context.config()?;
         let ledger = connect::ledger(&config)?;
         let service = connect::service(context, &config, &self.tenant, &ledger, Urgency::Human)?;
-        let table = super::runtime()?.block_on(async {
+        let table = super::block_on(async {
             match &self.what {
                 What::Streams => streams(&service).await,
                 What::Categories { data_source, days } => categories(&service, data_source, *days).await,

@@ -3,17 +3,21 @@
 //! No bearer token and no form ever goes to storage. Block ids are the block's number, of equal length, so that a
 //! block can be put again and a broken upload can be continued. The bytes come from a spool file that may still grow.
 
-use super::retry::{Repeat, call};
-use super::transport::{body, check_storage, clean, sentence, transport_failure};
+use super::retry::{Repeat, call, patiently};
+use super::transport::{STORAGE_SILENCE, check_storage, clean, sentence, transport_failure};
 use super::{Failure, FailureKind, Grant, Provider, Service};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::future::Future;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -21,6 +25,11 @@ use url::Url;
 
 /// One block: safe for every version of the storage API.
 const BLOCK: u64 = 4 << 20;
+/// From this block on (256 MiB) they are twice as large where the address's version takes that: half the answers to
+/// wait for on a fast line, while what is in flight stays small. Still larger ones measure slower.
+const LARGER_FROM: u32 = 64;
+/// Storage versions from this one on take blocks of 100 MiB.
+const LARGER_SINCE: &str = "2016-05-31";
 /// The most that goes in one PUT.
 const SINGLE: u64 = 64 << 20;
 /// Storage commits no more blocks than this in one blob.
@@ -121,8 +130,6 @@ impl Service {
         len: u64,
         options: &StoreOptions,
     ) -> Result<(), Failure> {
-        let mut pace = Pace::new(options.bandwidth);
-        pace.take(len).await;
         let md5 = if grant.provider == Provider::Azure {
             Some(STANDARD.encode(digest(file, len).map_err(|error| unreadable(spool, &error))?))
         } else {
@@ -133,8 +140,8 @@ impl Service {
             if let Some(md5) = &md5 {
                 request = request.header("x-ms-blob-type", "BlockBlob").header("content-md5", md5);
             }
-            let body = reqwest::Body::wrap_stream(pieces(file.clone(), len));
-            self.put(request.body(body)).await
+            let body = Body { source: Source::File(file.clone()), len, options };
+            self.put(request, body).await
         })
         .await?;
         if let Some(progress) = &options.progress {
@@ -153,16 +160,17 @@ impl Service {
         options: &StoreOptions,
     ) -> Result<Stored, Failure> {
         let known: BTreeMap<u32, u64> = log.done().into_iter().collect();
-        let mut pace = Pace::new(options.bandwidth);
+        let version = url.query_pairs().find(|(name, _)| name == "sv").map(|(_, version)| version.into_owned());
         let (mut flying, mut sent, mut offset, mut index) = (JoinSet::new(), 0, 0, 0_u32);
         let mut whole = Md5::new();
         loop {
-            let wanted = offset + BLOCK;
+            let size = block_size(version.as_deref(), index);
+            let wanted = offset + size;
             let grown = *growth
                 .wait_for(|growth| growth.finished || growth.len >= wanted)
                 .await
                 .map_err(|_| Failure::new(FailureKind::Local, "packing ended before the shipment was whole"))?;
-            let len = BLOCK.min(grown.len.saturating_sub(offset));
+            let len = size.min(grown.len.saturating_sub(offset));
             if len == 0 {
                 break;
             }
@@ -179,9 +187,11 @@ impl Service {
                 while flying.len() >= options.parallel.max(1) {
                     landed(&mut flying, log, &mut sent, options).await?;
                 }
-                pace.take(len).await;
                 let (service, url, number) = (self.clone(), url.clone(), index);
-                flying.spawn(async move { service.put_block(&url, number, block).await.map(|()| (number, len)) });
+                let options = StoreOptions { progress: None, ..options.clone() };
+                flying.spawn(
+                    async move { service.put_block(&url, number, block, &options).await.map(|()| (number, len)) },
+                );
             }
             index += 1;
         }
@@ -192,15 +202,16 @@ impl Service {
         Ok(Stored { bytes: offset })
     }
 
-    async fn put_block(&self, url: &Url, index: u32, block: Vec<u8>) -> Result<(), Failure> {
+    async fn put_block(&self, url: &Url, index: u32, block: Vec<u8>, options: &StoreOptions) -> Result<(), Failure> {
         let mut url = url.clone();
         url.query_pairs_mut().append_pair("comp", "block").append_pair("blockid", &block_id(index));
         let md5 = STANDARD.encode(Md5::digest(&block));
+        let len = block.len() as u64;
         // Cheap clones of one buffer: every try sends the same bytes.
         let block = bytes_of(block);
         call(Repeat::Safe, || {
-            let request = self.inner.storage.put(url.clone()).header("content-md5", &md5).body(block.clone());
-            self.put(request)
+            let request = self.inner.storage.put(url.clone()).header("content-md5", &md5).header("content-length", len);
+            self.put(request, Body { source: Source::Memory(block.clone()), len, options })
         })
         .await
     }
@@ -214,30 +225,57 @@ impl Service {
         list.push_str("</BlockList>");
         let mut url = url.clone();
         url.query_pairs_mut().append_pair("comp", "blocklist");
+        let plain = StoreOptions::default();
         call(Repeat::Safe, || {
             let request = self.inner.storage.put(url.clone()).header("x-ms-blob-content-md5", md5);
-            self.put(request.header("content-type", "application/xml").body(list.clone()))
+            let request = request.header("content-type", "application/xml").header("content-length", list.len());
+            let body =
+                Body { source: Source::Memory(bytes_of(list.clone().into())), len: list.len() as u64, options: &plain };
+            self.put(request, body)
         })
         .await
     }
 
     /// One request to storage.
-    async fn put(&self, request: reqwest::RequestBuilder) -> Result<(), Failure> {
-        let response = request.send().await.map_err(|error| transport_failure(error, "storage"))?;
+    async fn put(&self, request: reqwest::RequestBuilder, body: Body<'_>) -> Result<(), Failure> {
+        let moved = Arc::new(AtomicU64::new(0));
+        let mut seen = 0;
+        let still = || {
+            let now = moved.load(Ordering::Relaxed);
+            std::mem::replace(&mut seen, now) == now
+        };
+        let request = request.body(reqwest::Body::wrap_stream(body.pieces(moved.clone())));
+        let answer = patiently("storage", STORAGE_SILENCE, still, request.send()).await;
+        let response = answer.map_err(|error| transport_failure(error, "storage"))?;
         let status = response.status();
         if status.is_success() {
             return Ok(());
         }
         let code = response.headers().get("x-ms-error-code").and_then(|code| code.to_str().ok()).map(clean);
-        let answer = body(response, 64 << 10, "storage").await.unwrap_or_default();
-        let said = sentence(&String::from_utf8_lossy(&answer));
-        let status = status.as_u16();
-        let said = if said.is_empty() { code.unwrap_or_default() } else { said };
-        let kind = if matches!(status, 401 | 403) { FailureKind::AddressExpired } else { FailureKind::Refused };
-        let mut failure = Failure::new(kind, format!("storage answered {status}: {said}"));
-        failure.status = Some(status);
-        Err(failure)
+        let answer = super::transport::body(response, 64 << 10, "storage").await.unwrap_or_default();
+        Err(refused(status.as_u16(), code, &String::from_utf8_lossy(&answer)))
     }
+}
+
+/// What storage said no with.
+fn refused(status: u16, code: Option<String>, answer: &str) -> Failure {
+    let said = sentence(answer);
+    let said = if said.is_empty() { code.clone().unwrap_or_default() } else { said };
+    let is = |wanted: &str| code.as_deref() == Some(wanted) || said.starts_with(wanted);
+    let mut failure = Failure::new(FailureKind::Refused, format!("storage answered {status}: {said}"));
+    failure.status = Some(status);
+    if matches!(status, 401 | 403 | 404) || is("InvalidBlockList") || is("InvalidBlobOrBlock") {
+        // The signature's time is over, or blocks put before are gone: both are cured by starting over.
+        failure.kind = FailureKind::AddressExpired;
+        failure.hint = Some("if every address is refused, this host's clock may be wrong: logweir doctor".to_owned());
+    } else if is("Md5Mismatch") {
+        // Something on the way changed a byte; what lies in the spool is right.
+        failure.retry_after = Some(Duration::from_millis(250));
+        failure.hint = Some("the data was changed on the way: is a proxy rewriting it?".to_owned());
+    } else if status == 413 {
+        failure.hint = Some("storage takes less in one piece than documented; send smaller files".to_owned());
+    }
+    failure
 }
 
 async fn landed(
@@ -260,6 +298,12 @@ fn unreadable(spool: &Path, error: &std::io::Error) -> Failure {
     Failure::new(FailureKind::Local, format!("cannot read the spool file {}: {error}", spool.display()))
 }
 
+/// How large the block of this number is: the same for every try, so that a broken upload can be continued.
+fn block_size(version: Option<&str>, index: u32) -> u64 {
+    let larger = version.is_some_and(|version| version >= LARGER_SINCE);
+    if larger && index >= LARGER_FROM { 2 * BLOCK } else { BLOCK }
+}
+
 fn block_id(index: u32) -> String {
     STANDARD.encode(format!("{index:09}"))
 }
@@ -279,61 +323,117 @@ fn digest(file: &std::fs::File, len: u64) -> std::io::Result<[u8; 16]> {
     Ok(hash.finalize().into())
 }
 
-/// The first `len` bytes of a file in pieces; a new try starts again from the beginning.
-fn pieces(
-    file: Arc<std::fs::File>,
+/// What a body is read from.
+#[derive(Clone)]
+enum Source {
+    File(Arc<std::fs::File>),
+    Memory(axum::body::Bytes),
+}
+
+/// The body of one request; a new try starts again from its beginning.
+struct Body<'o> {
+    source: Source,
     len: u64,
-) -> impl futures_core::Stream<Item = std::io::Result<axum::body::Bytes>> + Send + 'static {
-    Pieces { file, len, offset: 0 }
+    options: &'o StoreOptions,
+}
+
+impl Body<'_> {
+    /// In pieces, paced, each counted in `moved` as it goes out.
+    fn pieces(self, moved: Arc<AtomicU64>) -> Pieces {
+        let (cap, progress) = (self.options.bandwidth, self.options.progress.clone());
+        Pieces { source: self.source, len: self.len, offset: 0, cap, progress, moved, pause: None }
+    }
 }
 
 struct Pieces {
-    file: Arc<std::fs::File>,
+    source: Source,
     len: u64,
     offset: u64,
+    cap: Option<u64>,
+    progress: Option<Arc<dyn Fn(u64) + Send + Sync>>,
+    moved: Arc<AtomicU64>,
+    pause: Option<Pin<Box<tokio::time::Sleep>>>,
 }
+
+const PIECE: u64 = 256 << 10;
 
 impl futures_core::Stream for Pieces {
     type Item = std::io::Result<axum::body::Bytes>;
 
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        _context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        let left = self.len - self.offset;
-        if left == 0 {
-            return std::task::Poll::Ready(None);
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let size = (self.len - self.offset).min(PIECE);
+        if size == 0 {
+            return Poll::Ready(None);
         }
-        // The spool was just written: it is in the page cache, reading it does not block for long.
-        let mut piece = vec![0; usize::try_from(left.min(256 << 10)).unwrap_or_default()];
-        let read = self.file.read_exact_at(&mut piece, self.offset);
-        self.offset += piece.len() as u64;
-        std::task::Poll::Ready(Some(read.map(|()| bytes_of(piece))))
+        if let Some(cap) = self.cap {
+            let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(turn(cap, size).into())));
+            std::task::ready!(pause.as_mut().poll(context));
+            self.pause = None;
+        }
+        let piece = match &self.source {
+            // The spool was just written: it is in the page cache, reading it does not block for long.
+            Source::File(file) => {
+                let mut piece = vec![0; usize::try_from(size).unwrap_or_default()];
+                file.read_exact_at(&mut piece, self.offset).map(|()| bytes_of(piece))
+            }
+            Source::Memory(bytes) => {
+                let from = usize::try_from(self.offset).unwrap_or(bytes.len());
+                Ok(bytes.slice(from..from + usize::try_from(size).unwrap_or_default()))
+            }
+        };
+        self.offset += size;
+        self.moved.fetch_add(size, Ordering::Relaxed);
+        if let Some(progress) = &self.progress {
+            progress(self.offset);
+        }
+        Poll::Ready(Some(piece))
     }
 }
 
-/// Holds sending back to a number of bytes a second.
-struct Pace {
-    cap: Option<u64>,
-    next: Instant,
-}
-
-impl Pace {
-    fn new(cap: Option<u64>) -> Pace {
-        Pace { cap, next: Instant::now() }
-    }
-
-    async fn take(&mut self, bytes: u64) {
-        let Some(cap) = self.cap else { return };
-        tokio::time::sleep_until(self.next.into()).await;
-        let micros = bytes.saturating_mul(1_000_000) / cap.max(1);
-        self.next = self.next.max(Instant::now()) + Duration::from_micros(micros);
-    }
+/// When the next piece may go out. The cap holds for the process, so its clock is the process's.
+fn turn(cap: u64, bytes: u64) -> Instant {
+    static FREE: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    let start = free.map_or(now, |free| free.max(now));
+    *free = Some(start + Duration::from_micros(bytes.saturating_mul(1_000_000) / cap.max(1)));
+    start
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_grow_only_where_the_address_allows_and_the_log_is_large() {
+        let rows = [
+            (None, 999, BLOCK),
+            (Some("2014-02-14"), 999, BLOCK),
+            (Some("2018-03-28"), 63, BLOCK),
+            (Some("2018-03-28"), 64, 2 * BLOCK),
+        ];
+        for (version, index, size) in rows {
+            assert_eq!(block_size(version, index), size, "{version:?} {index}");
+        }
+    }
+
+    #[test]
+    fn what_storage_refuses_is_cured_where_it_can_be() {
+        let xml = |code: &str| format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>m</Message></Error>");
+        let rows = [
+            (403, None, xml("AuthenticationFailed"), FailureKind::AddressExpired, false),
+            (403, Some("AuthorizationFailure"), String::new(), FailureKind::AddressExpired, false),
+            (400, None, xml("InvalidBlockList"), FailureKind::AddressExpired, false),
+            (400, Some("Md5Mismatch"), xml("Md5Mismatch"), FailureKind::Refused, true),
+            (400, None, xml("MissingRequiredHeader"), FailureKind::Refused, false),
+            (413, None, "<html><title>Too large</title></html>".to_owned(), FailureKind::Refused, false),
+            (503, None, String::new(), FailureKind::Refused, false),
+        ];
+        for (status, code, body, kind, again) in rows {
+            let failure = refused(status, code.map(str::to_owned), &body);
+            assert_eq!((failure.kind, failure.retry_after.is_some()), (kind, again), "{status} {body}");
+        }
+    }
 
     #[test]
     fn block_ids_have_one_length() {

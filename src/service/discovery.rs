@@ -130,17 +130,35 @@ impl Service {
         let add =
             |request: reqwest::RequestBuilder| request.header("content-type", "application/json").body(text.clone());
         let answer = call(Repeat::OnlyIfNotDone, || self.once(what, &Method::POST, &endpoint, &add)).await;
-        let answer = answer.map_err(|failure| match failure.status {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(failure) if failure.kind == FailureKind::UnknownDataSource => {
+                return Err(self.with_near_names(failure, target).await);
+            }
             // A gateway's or server's error says nothing about whether the import was queued.
-            Some(500..=599) => Failure { kind: FailureKind::MaybeDone, ..failure },
-            _ => failure,
-        })?;
+            Err(failure) if matches!(failure.status, Some(500..=599)) => {
+                return Err(Failure { kind: FailureKind::MaybeDone, ..failure });
+            }
+            Err(failure) => return Err(failure),
+        };
         let answer: Value = serde_json::from_slice(&answer).unwrap_or(Value::Null);
         if answer.get("success") == Some(&Value::Bool(false)) {
             return Err(Failure::new(FailureKind::Refused, format!("{what}: the service answered success: false")));
         }
         let stream_id = answer.get("inputStreamId").and_then(Value::as_str).map(str::to_owned);
         Ok(Receipt { stream_id })
+    }
+
+    /// The refusal of a data source with the names that it may have meant.
+    async fn with_near_names(&self, failure: Failure, target: &Target) -> Failure {
+        let (Target::Continuous(source), Ok(streams)) = (target, self.streams().await) else { return failure };
+        let names = || streams.iter().map(|stream| stream.name.as_str());
+        let message = format!("the service has no data source {:?}", source.as_str());
+        let hint = match crate::domain::nearest(source.as_str(), names()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("it has: {}", names().take(20).collect::<Vec<_>>().join(", ")),
+        };
+        Failure { message, hint: Some(hint), ..failure }
     }
 
     /// The continuous reports. Every envelope seen in the field is understood.

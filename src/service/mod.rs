@@ -30,6 +30,7 @@ pub use blocking::{BlockType, BlockedApp};
 pub use discovery::{Category, CategoryQuery, Grant, Provider, Receipt, Stream, Target};
 pub use pages::{Direction, Page, Pages, Query};
 pub use records::Record;
+pub use retry::WAITING;
 
 use crate::config::secret::Secret;
 use crate::domain::{CallBudget, TenantName, Urgency};

@@ -4,6 +4,9 @@ use super::{Failure, FailureKind};
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+/// Where a person is told what is waited for, and for how long; the command line shows it unless it is to be quiet.
+pub const WAITING: &str = "logweir::waiting";
+
 /// Whether doing the call twice does no harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repeat {
@@ -13,6 +16,10 @@ pub(super) enum Repeat {
     OnlyIfNotDone,
 }
 
+/// A wait that is longer than this is told.
+const UNTOLD: Duration = Duration::from_millis(1_500);
+/// Between two tellings.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 const TRIES: u32 = 6;
 const LONGEST: Duration = Duration::from_secs(300);
 
@@ -35,8 +42,33 @@ where
         if over || !worth_it(repeat, &failure) {
             return Err(Failure { message: with_tries(failure.message, tries), ..failure });
         }
-        tracing::info!(tries, wait = ?pause, "{}", failure.message);
+        let wait = pause.as_secs_f32();
+        tracing::warn!(target: WAITING, "{}; trying again in {wait:.1} s (try {tries} of {TRIES})", failure.message);
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// Waits for `work`, and tells what for when it takes long. `still` says whether nothing moved since it was last asked.
+pub(super) async fn patiently<F: Future>(
+    what: &str,
+    limit: Duration,
+    mut still: impl FnMut() -> bool,
+    work: F,
+) -> F::Output {
+    let started = Instant::now();
+    let mut work = std::pin::pin!(work);
+    let mut pause = UNTOLD;
+    loop {
+        tokio::select! {
+            output = &mut work => return output,
+            () = tokio::time::sleep(pause) => {
+                pause = TOLD_EVERY;
+                if still() {
+                    let (so_far, limit) = (started.elapsed().as_secs_f32(), limit.as_secs());
+                    tracing::warn!(target: WAITING, "waiting for {what}: {so_far:.0} s so far, {limit} s at most");
+                }
+            }
+        }
     }
 }
 
@@ -48,7 +80,10 @@ fn worth_it(repeat: Repeat, failure: &Failure) -> bool {
     match failure.kind {
         FailureKind::Throttled | FailureKind::Unreachable => true,
         FailureKind::MaybeDone => repeat == Repeat::Safe,
-        FailureKind::Refused => repeat == Repeat::Safe && matches!(failure.status, Some(408 | 500 | 502 | 503 | 504)),
+        FailureKind::Refused => {
+            let passing = matches!(failure.status, Some(408 | 500 | 502 | 503 | 504));
+            repeat == Repeat::Safe && (passing || failure.retry_after.is_some())
+        }
         _ => false,
     }
 }

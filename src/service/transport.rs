@@ -1,5 +1,6 @@
 //! Clients, allowed hosts, and the one place where answers and transport errors become [`Failure`]s.
 
+use super::retry::patiently;
 use super::{Failure, FailureKind, Inner, Service, Settings};
 use crate::config::secret::SafeUrl;
 use reqwest::{Method, RequestBuilder, Response};
@@ -10,6 +11,11 @@ use url::Url;
 const ERROR_BODY: usize = 64 << 10;
 /// Longest answer body that is read into memory: a block script of every allowed app stays far below.
 const ANSWER_BODY: usize = 256 << 20;
+
+/// Longest wait for an answer of the API.
+pub(super) const API_ANSWER: Duration = Duration::from_secs(120);
+/// Longest silence of storage.
+pub(super) const STORAGE_SILENCE: Duration = Duration::from_secs(300);
 
 /// What a client is for: the API may speak HTTP/2, storage speaks HTTP/1.1 with one connection per block.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,13 +33,16 @@ pub(super) fn client(settings: &Settings, what: Use) -> Result<reqwest::Client, 
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(20));
     builder = match what {
-        Use::Api => builder.timeout(Duration::from_secs(120)),
+        Use::Api => builder.timeout(API_ANSWER),
         // A block on a slow line takes long; silence does not.
-        Use::Storage => builder.http1_only().read_timeout(Duration::from_secs(300)),
+        Use::Storage => builder.http1_only().read_timeout(STORAGE_SILENCE),
     };
     if let Some(proxy) = &settings.proxy {
         let proxy = reqwest::Proxy::all(proxy).map_err(|_| local("network.proxy is not a proxy address".to_owned()))?;
-        builder = builder.proxy(proxy);
+        builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_env()));
+    } else if base_url(settings).is_ok_and(|base| loopback(&base)) {
+        // A proxy of the environment cannot reach the embedded service on this host.
+        builder = builder.no_proxy();
     }
     if let Some(file) = &settings.ca_file {
         let pem = std::fs::read(file).map_err(|error| local(format!("cannot read {}: {error}", file.display())))?;
@@ -116,17 +125,33 @@ pub(super) fn check_storage(settings: &Settings, url: &Url) -> Result<(), Failur
 
 /// What the network did, as a failure. Nothing of the address is kept.
 pub(super) fn transport_failure(error: reqwest::Error, host: &str) -> Failure {
-    let connect = error.is_connect();
+    let (connect, timeout) = (error.is_connect(), error.is_timeout());
     let error = error.without_url();
     let mut why = error.to_string();
     let mut source = std::error::Error::source(&error);
+    let mut causes = String::new();
     while let Some(cause) = source {
         why = cause.to_string();
+        causes = format!("{causes} {why}");
         source = cause.source();
     }
-    let kind = if connect { FailureKind::Unreachable } else { FailureKind::MaybeDone };
-    let message = format!("no answer from {host}: {}", clean(&why));
-    Failure::new(kind, message).hint("check name resolution, the proxy and the firewall on the way: logweir doctor")
+    let (kind, hint) = if causes.contains("certificate") {
+        // Another try meets the same certificate.
+        (
+            FailureKind::Refused,
+            "its certificate is not trusted here: name the CA, or that of a proxy that opens TLS, in network.ca_file",
+        )
+    } else if ["unsuccessful", "authorization required"].iter().any(|said| causes.contains(said)) {
+        (
+            FailureKind::Refused,
+            "the proxy refuses: check network.proxy or HTTPS_PROXY, its user and password, and its rules for this host",
+        )
+    } else {
+        let kind = if connect { FailureKind::Unreachable } else { FailureKind::MaybeDone };
+        (kind, "check name resolution, the proxy and the firewall on the way: logweir doctor")
+    };
+    let why = if timeout { "time-out".to_owned() } else { clean(&why) };
+    Failure::new(kind, format!("no answer from {host}: {why}")).hint(hint)
 }
 
 /// Reads a body up to `limit` bytes; more is cut.
@@ -142,11 +167,30 @@ pub(super) async fn body(mut response: Response, limit: usize, host: &str) -> Re
     Ok(bytes)
 }
 
+/// The body of a successful answer: one that is larger than any real one is refused, not cut.
+async fn whole(response: Response, what: &str, host: &str) -> Result<Vec<u8>, Failure> {
+    let bytes = body(response, ANSWER_BODY + 1, host).await?;
+    if bytes.len() > ANSWER_BODY {
+        let most = ANSWER_BODY >> 20;
+        return Err(Failure::new(FailureKind::Refused, format!("{what}: the answer is larger than {most} MiB")));
+    }
+    Ok(bytes)
+}
+
+/// `Retry-After`, in seconds or as a date.
+fn retry_after(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let date = || {
+        let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        u64::try_from(until.duration_since(jiff::Timestamp::now()).as_secs()).ok()
+    };
+    text.parse().ok().or_else(date)
+}
+
 /// An unsuccessful answer as a failure.
 pub(super) async fn refused(response: Response, what: &str, host: &str) -> Failure {
     let status = response.status().as_u16();
-    let header =
-        response.headers().get("retry-after").and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse().ok());
+    let header = response.headers().get("retry-after").and_then(|v| v.to_str().ok()).and_then(retry_after);
     let bytes = body(response, ERROR_BODY, host).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let said = sentence(&text);
@@ -248,13 +292,14 @@ impl Service {
             self.take_call().await?;
             let token = tokens.current(api).await?;
             let request = add(api.request(method.clone(), url.clone())).header("authorization", token.header());
-            let response = request.send().await.map_err(|error| transport_failure(error, host))?;
+            let answer = patiently(&format!("an answer from {host}"), API_ANSWER, || true, request.send()).await;
+            let response = answer.map_err(|error| transport_failure(error, host))?;
             if response.status().as_u16() == 401 && !renewed && tokens.renewable() {
                 tokens.forget(&token).await;
                 continue;
             }
             if response.status().is_success() {
-                return body(response, ANSWER_BODY, host).await;
+                return whole(response, what, host).await;
             }
             let mut failure = refused(response, what, host).await;
             if failure.kind == FailureKind::Forbidden {
@@ -295,6 +340,13 @@ mod tests {
         ];
         for (body, expected) in rows {
             assert_eq!(sentence(body), expected, "{body}");
+        }
+        assert_eq!(retry_after(" 17 "), Some(17));
+        let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(100);
+        let date = soon.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        assert!((98..=100).contains(&retry_after(&date).unwrap()), "{date}");
+        for text in ["soon", "-3", "Sun, 06 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(retry_after(text), None, "{text}");
         }
         assert_eq!(seconds_in("Request was throttled. Expected available in 42 seconds."), Some(42));
     }

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod catalog;
+mod client;
 mod commands;
 mod embedded;
 mod faults;

@@ -12,7 +12,8 @@ mod workload;
 pub use device::{DevicePrompt, Session, begin};
 pub use managed::ManagedEndpoint;
 
-use super::transport::{body, clean, sentence, transport_failure};
+use super::retry::patiently;
+use super::transport::{API_ANSWER, body, clean, sentence, transport_failure};
 use super::{AuthMethod, Failure, FailureKind, Settings};
 use crate::config::secret::Secret;
 use base64::Engine;
@@ -26,7 +27,7 @@ use url::Url;
 
 /// The API's resource id in Entra, in every cloud.
 const API: &str = "05a65629-4c1b-48c1-a78b-804c4abdd4af";
-/// Renewed this long before the end.
+/// Renewed this long before the end, or a sixth of its life where that is less.
 const EARLY: Duration = Duration::from_secs(300);
 /// The longest answer of a token endpoint, in bytes.
 const ANSWER: usize = 256 << 10;
@@ -61,12 +62,17 @@ pub(super) struct Token {
     scheme: &'static str,
     value: Secret,
     until: Option<Instant>,
+    /// When a new one is fetched.
+    renew: Option<Instant>,
 }
 
 impl Token {
     fn bearer(value: String, seconds: Option<u64>) -> Token {
-        let until = Instant::now() + Duration::from_secs(seconds.unwrap_or(3600).min(86_400));
-        Token { scheme: "Bearer", value: Secret::new(value), until: Some(until) }
+        let good_for = Duration::from_secs(seconds.unwrap_or(3600).min(86_400));
+        let until = Instant::now() + good_for;
+        // A token that is good for minutes only is used for most of them.
+        let renew = until - EARLY.min(good_for / 6);
+        Token { scheme: "Bearer", value: Secret::new(value), until: Some(until), renew: Some(renew) }
     }
 
     pub(super) fn header(&self) -> String {
@@ -146,7 +152,7 @@ impl Tokens {
         // Held while fetching: tasks that need a token at the same moment share one call.
         let mut held = self.held.lock().await;
         if let Some(token) = held.get(&resource)
-            && token.until.is_none_or(|until| until > Instant::now() + EARLY)
+            && token.renew.is_none_or(|renew| renew > Instant::now())
         {
             return Ok(token.clone());
         }
@@ -168,7 +174,9 @@ impl Tokens {
                 return Err(Failure::new(FailureKind::Credentials, "a legacy token is no good at Microsoft Graph")
                     .hint("sign in as an application or a user: [auth] in the configuration"));
             }
-            AuthMethod::Token(value) => return Ok(Token { scheme: "Token", value: value.clone(), until: None }),
+            AuthMethod::Token(value) => {
+                return Ok(Token { scheme: "Token", value: value.clone(), until: None, renew: None });
+            }
             AuthMethod::ManagedIdentity { client_id, endpoint } => {
                 return managed::token(endpoint, client_id.as_deref(), &resource.name(settings)).await;
             }
@@ -259,8 +267,13 @@ async fn post(client: &reqwest::Client, url: &Url, form: &[(&str, String)]) -> R
     let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
     let request = client.post(url.clone()).header("content-type", "application/x-www-form-urlencoded").body(text);
     let host = url.host_str().unwrap_or_default();
-    let unreachable = |error| Failure { kind: FailureKind::Unreachable, ..transport_failure(error, host) };
-    let response = request.send().await.map_err(unreachable)?;
+    let unreachable = |error| {
+        let failure = transport_failure(error, host);
+        let kind = if failure.kind == FailureKind::MaybeDone { FailureKind::Unreachable } else { failure.kind };
+        Failure { kind, ..failure }
+    };
+    let answer = patiently(&format!("a token from {host}"), API_ANSWER, || true, request.send()).await;
+    let response = answer.map_err(unreachable)?;
     let status = response.status().as_u16();
     Ok((status, body(response, ANSWER, host).await?))
 }

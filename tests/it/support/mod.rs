@@ -1,8 +1,10 @@
 //! A sandbox for the real binary: its own directory, a cleared environment, and a full report when it surprises.
 
 pub mod certificate;
+pub mod front;
 pub mod http;
 pub mod site;
+pub mod wire;
 
 pub use certificate::Certificate;
 
