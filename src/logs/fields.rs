@@ -108,6 +108,8 @@ pub(super) enum Undo {
     QuotedQuotes,
     /// `\=`, `\\`, `\|`, `\n`, `\r`.
     Cef,
+    /// `\/`, `\"`, `\\`; codes (`\u0041`) stay.
+    Json,
 }
 
 /// The pieces of one line.
@@ -117,6 +119,7 @@ pub struct Fields<'l> {
     escaped: u64,
     pub(super) undo: Undo,
     action: Option<Action>,
+    counts: [Option<u64>; 3],
     /// What stood in front of the record.
     pub header: Header<'l>,
     /// The record as it stands in the line, headers off.
@@ -125,7 +128,7 @@ pub struct Fields<'l> {
 
 impl<'l> Fields<'l> {
     pub(super) fn new(header: Header<'l>, body: &'l [u8]) -> Fields<'l> {
-        Fields { slots: [&[]; COUNT], escaped: 0, undo: Undo::Nothing, action: None, header, body }
+        Fields { slots: [&[]; COUNT], escaped: 0, undo: Undo::Nothing, action: None, counts: [None; 3], header, body }
     }
 
     /// What a slot holds, as it stands in the line; empty when the line has none.
@@ -176,6 +179,27 @@ impl<'l> Fields<'l> {
         }
     }
 
+    /// Decides a byte count that the line writes in another unit.
+    pub fn count(&mut self, slot: Slot, bytes: u64) {
+        match slot {
+            Slot::Up => self.counts[0] = Some(bytes),
+            Slot::Down => self.counts[1] = Some(bytes),
+            _ => self.counts[2] = Some(bytes),
+        }
+    }
+
+    /// Keeps the first bytes of what a slot holds.
+    pub fn shorten(&mut self, slot: Slot, length: usize) {
+        let held = &mut self.slots[slot as usize];
+        *held = &held[..length.min(held.len())];
+    }
+
+    /// Starts over with this as the record.
+    pub fn restart(&mut self, body: &'l [u8]) {
+        self.clear();
+        self.body = body;
+    }
+
     pub(super) fn clear(&mut self) {
         self.slots = [&[]; COUNT];
         self.escaped = 0;
@@ -200,7 +224,10 @@ impl<'l> Fields<'l> {
         Ok(if self.header.time.is_empty() { None } else { clock.read(self.header.time) })
     }
 
-    fn bytes(&self, slot: Slot) -> Result<Option<u64>, Reject> {
+    fn bytes(&self, slot: Slot, index: usize) -> Result<Option<u64>, Reject> {
+        if self.counts[index].is_some() {
+            return Ok(self.counts[index]);
+        }
         match present(self.get(slot)) {
             None => Ok(None),
             Some(text) => match number(text) {
@@ -236,9 +263,9 @@ impl<'l> Fields<'l> {
             src_ip: address(self.get(Slot::Src)).or_else(|| address(self.get(Slot::Src2))),
             dst_ip: address(self.get(Slot::Dst)),
             dst_port: port(self.get(Slot::Port)).or_else(|| port(self.get(Slot::UrlPort))),
-            bytes_up: self.bytes(Slot::Up)?,
-            bytes_down: self.bytes(Slot::Down)?,
-            bytes_total: self.bytes(Slot::Total)?,
+            bytes_up: self.bytes(Slot::Up, 0)?,
+            bytes_down: self.bytes(Slot::Down, 1)?,
+            bytes_total: self.bytes(Slot::Total, 2)?,
             action: self.action.or_else(|| format.judge(self.get(Slot::Action))),
             ..Record::default()
         };
@@ -355,6 +382,7 @@ fn undo(how: Undo, text: &[u8], into: &mut Vec<u8>) {
         let plain = match (how, c, next) {
             (Undo::DoubledQuotes, b'"', Some(b'"')) | (Undo::QuotedQuotes, b'\\', Some(b'"')) => b'"',
             (Undo::Cef, b'\\', Some(escaped @ (b'=' | b'\\' | b'|'))) => *escaped,
+            (Undo::Json, b'\\', Some(escaped @ (b'/' | b'"' | b'\\'))) => *escaped,
             (Undo::Cef, b'\\', Some(b'n')) => b'\n',
             (Undo::Cef, b'\\', Some(b'r')) => b'\r',
             _ => {

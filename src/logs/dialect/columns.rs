@@ -62,14 +62,20 @@ pub(crate) fn split<'l>(columns: &Columns, state: &mut State, fields: &mut Field
         return Kind::Other;
     }
     let layout = state.layout.clone();
-    let slots = layout.as_ref().map_or(columns.columns, |layout| &layout.columns);
+    let count = fill(columns, layout.as_ref().map_or(columns.columns, |layout| &layout.columns), fields);
+    if count < columns.least { Kind::Reject(Reject("fewer fields than the format has")) } else { Kind::Record }
+}
+
+/// Puts the words of the record into slots; how many there were, as far as the slots go.
+pub(crate) fn fill<'l>(columns: &Columns, slots: &[Slot], fields: &mut Fields<'l>) -> usize {
+    let line = fields.body;
     let (mut at, mut count) = (0, 0);
     for slot in slots {
         let Some((text, next)) = word(columns, line, at) else { break };
         fields.put(*slot, text);
         (at, count) = (next, count + 1);
     }
-    if count < columns.least { Kind::Reject(Reject("fewer fields than the format has")) } else { Kind::Record }
+    count
 }
 
 fn learn(columns: &Columns, state: &mut State, line: &[u8]) {

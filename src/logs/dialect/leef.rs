@@ -14,12 +14,16 @@ use crate::logs::scan::find;
 pub struct Leef {
     /// What the attributes mean.
     pub names: Names,
+    /// Whether lines that are no LEEF go to the vendor's own function.
+    pub or_text: bool,
 }
 
-pub(crate) fn split<'l>(keys: &Keys, fields: &mut Fields<'l>) -> Kind {
+pub(crate) fn split<'l>(leef: &Leef, keys: &Keys, fields: &mut Fields<'l>) -> Kind {
     let line = fields.body;
     fields.undo = Undo::Cef;
-    let Some((mut at, second)) = start(line) else { return Kind::Reject(Reject("the line has no LEEF header")) };
+    let Some((mut at, second)) = start(line) else {
+        return if leef.or_text { Kind::Record } else { Kind::Reject(Reject("the line has no LEEF header")) };
+    };
     for slot in [Slot::Skip, Slot::Vendor, Slot::Product, Slot::Skip, Slot::Event] {
         let end = find(line, at, b'|');
         if end >= line.len() {

@@ -1,18 +1,23 @@
 //! The grammars logs are written in. Escaping, quoting and separators are settled here once; which field means what is
 //! the vendor's table.
 
+mod any;
 pub(super) mod cef;
 pub(super) mod columns;
 pub(super) mod delimited;
+mod json;
 mod keys;
 pub(super) mod keyvalue;
 pub(super) mod leef;
 pub(super) mod spaced;
+pub(super) mod text;
 pub(super) mod w3c;
 
+pub use any::Any;
 pub use cef::Cef;
 pub use columns::Columns;
 pub use delimited::Delimited;
+pub use json::Json;
 pub(super) use keys::Keys;
 pub use keyvalue::KeyValue;
 pub use leef::Leef;
@@ -42,6 +47,10 @@ pub enum Dialect {
     Leef(&'static Leef),
     /// W3C extended log file format.
     W3c(&'static W3c),
+    /// One flat JSON object per line.
+    Json(&'static Json),
+    /// Whatever describes itself: any of the above, told apart line by line.
+    Any(&'static Any),
     /// Sentences; the format's own `read` function takes [`Fields::body`] apart.
     Text,
 }
@@ -75,6 +84,8 @@ impl Dialect {
             Dialect::Cef(cef) => cef.names,
             Dialect::Leef(leef) => leef.names,
             Dialect::W3c(w3c) => w3c.names,
+            Dialect::Json(json) => json.names,
+            Dialect::Any(any) => any.names,
             Dialect::Text => &[],
         }
     }
@@ -85,6 +96,8 @@ impl Dialect {
             Dialect::Columns(columns) => columns.header,
             Dialect::Delimited(delimited) => delimited.header,
             Dialect::W3c(_) => &["#Fields:"],
+            Dialect::Any(any) => any.header,
+            Dialect::Json(_) => &[],
             Dialect::KeyValue(_) | Dialect::Spaced(_) | Dialect::Cef(_) | Dialect::Leef(_) | Dialect::Text => &[],
         }
     }
@@ -99,6 +112,8 @@ impl Dialect {
             Dialect::Cef(_) => "CEF",
             Dialect::Leef(_) => "LEEF",
             Dialect::W3c(_) => "W3C",
+            Dialect::Json(_) => "JSON",
+            Dialect::Any(_) => "self-describing",
             Dialect::Text => "text",
         }
     }
@@ -112,8 +127,10 @@ pub(super) fn split<'l>(dialect: &Dialect, state: &mut State, fields: &mut Field
         Dialect::KeyValue(pairs) => keyvalue::split(pairs, &state.keys, fields),
         Dialect::Spaced(pairs) => spaced::split(pairs, &state.keys, fields),
         Dialect::Cef(_) => cef::split(&state.keys, fields),
-        Dialect::Leef(_) => leef::split(&state.keys, fields),
+        Dialect::Leef(leef) => leef::split(leef, &state.keys, fields),
         Dialect::W3c(w3c) => w3c::split(w3c, state, fields),
+        Dialect::Json(_) => json::split(&state.keys, fields),
+        Dialect::Any(any) => any::split(any, state, fields),
         Dialect::Text => Kind::Record,
     }
 }

@@ -191,7 +191,7 @@ const LEEF: Format = Format {
     log_type: "GENERIC_LEEF",
     id: Some(181),
     product: "Generic LEEF",
-    dialect: Dialect::Leef(&Leef { names: LEEF_NAMES }),
+    dialect: Dialect::Leef(&Leef { names: LEEF_NAMES, or_text: false }),
     read: leef,
     sign: Sign { any: &["LEEF:1.0|", "LEEF:2.0|", "LEEF: 1.0|", "LEEF: 2.0|"], generic: true, ..NO_SIGN },
     ..CEF
@@ -203,7 +203,7 @@ const W3C: Format = Format {
     product: "Generic W3C",
     envelope: Envelope::None,
     dialect: Dialect::W3c(&W3c { names: W3C_NAMES, columns: &[] }),
-    read: w3c,
+    read: w3c_verdict,
     sign: Sign { head: &["#Fields:"], generic: true, ..NO_SIGN },
     ..CEF
 };
@@ -261,7 +261,7 @@ fn lower(text: &[u8]) -> [u8; 48] {
     lower
 }
 
-fn w3c(fields: &mut Fields<'_>) -> Kind {
+pub(super) fn w3c_verdict(fields: &mut Fields<'_>) -> Kind {
     let denied = memchr::memmem::find(fields.get(Slot::A), b"DENIED").is_some();
     if denied || (!fields.has(Slot::Action) && matches!(fields.get(Slot::B), b"403" | b"407")) {
         fields.act(Action::Blocked);

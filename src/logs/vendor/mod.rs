@@ -16,14 +16,83 @@
 //! There is no fourth step: `formats list`, detection, `check`, the README table, the tests, the corpus comparison, the
 //! hostile-line suite and the benches all walk this list.
 
+mod barracuda;
+mod bluecoat;
+mod checkpoint;
+mod cisco_asa;
+mod cisco_firepower;
+mod cisco_scansafe;
+mod cisco_wsa;
+mod clavister;
+mod digitalarts;
+mod forcepoint;
 mod fortinet;
 mod generic;
+mod iboss;
+mod juniper;
+mod juniper_ssg;
+mod mcafee;
+mod menlo;
+mod meraki;
+mod microsoft;
 mod paloalto;
+mod paloalto_leef;
+mod sonicwall;
+mod sophos;
 mod squid;
+mod stormshield;
+mod undisclosed;
+mod watchguard;
+mod zscaler;
 
-use super::Format;
+use super::{Format, fields, present};
 
-const ALL: &[&[Format]] = &[fortinet::FORMATS, generic::FORMATS, paloalto::FORMATS, squid::FORMATS];
+/// What most vendor files use.
+mod prelude {
+    pub(super) use crate::logs::Extract::{self, DstIp, SrcIp, Total, Up, Url, User};
+    pub(super) use crate::logs::dialect::{
+        Any, Cef, Columns, Delimited, Dialect, Json, KeyValue, Leef, Names, Spaced, W3c, columns, delimited, keyvalue,
+        text,
+    };
+    pub(super) use crate::logs::fields::{Fields, Kind, Slot};
+    pub(super) use crate::logs::{Action, BASE, Certainty, Envelope, Format, NO_SIGN, Reject, Remedy, Sign, Trouble};
+}
+
+const ALL: &[&[Format]] = &[
+    barracuda::FORMATS,
+    bluecoat::FORMATS,
+    checkpoint::FORMATS,
+    cisco_asa::FORMATS,
+    cisco_firepower::FORMATS,
+    cisco_scansafe::FORMATS,
+    cisco_wsa::FORMATS,
+    clavister::FORMATS,
+    digitalarts::FORMATS,
+    forcepoint::FORMATS,
+    fortinet::FORMATS,
+    generic::FORMATS,
+    iboss::FORMATS,
+    juniper::FORMATS,
+    juniper_ssg::FORMATS,
+    mcafee::FORMATS,
+    menlo::FORMATS,
+    meraki::FORMATS,
+    microsoft::FORMATS,
+    paloalto::FORMATS,
+    paloalto_leef::FORMATS,
+    sonicwall::FORMATS,
+    sophos::FORMATS,
+    squid::FORMATS,
+    stormshield::FORMATS,
+    undisclosed::FORMATS,
+    watchguard::FORMATS,
+    zscaler::FORMATS,
+];
+
+/// Whether a slot holds a value that is none of the words for nothing.
+fn given(fields: &fields::Fields<'_>, slot: fields::Slot) -> bool {
+    present(fields.get(slot)).is_some()
+}
 
 /// Every log type that can be read.
 pub fn all() -> impl Iterator<Item = &'static Format> {
