@@ -29,6 +29,14 @@ mod the_table {
     }
 
     #[test]
+    fn is_large_enough_for_a_report_not_to_drown() {
+        let of = |kind| all().iter().filter(|app| app.kind == kind).count();
+        let rest = of(Kind::Infrastructure) + of(Kind::PageNoise);
+        let domains: usize = all().iter().map(|app| app.domains.len()).sum();
+        assert!(of(Kind::App) >= 800 && rest >= 250 && domains >= 3_000, "{} {rest} {domains}", of(Kind::App));
+    }
+
+    #[test]
     fn gives_ids_and_names_once() {
         let (mut ids, mut names) = (HashMap::new(), HashMap::new());
         for app in all() {
@@ -96,6 +104,8 @@ mod lookup_by_name {
             ("", None),
             ("..", None),
             (".dropbox.com", Some("Dropbox")),
+            ("dropbox\u{e}com", None),
+            ("\0dropbox.com", None),
             ("dropbox.com:443", None),
         ];
         for (host, expected) in rows {
@@ -120,7 +130,7 @@ mod lookup_by_name {
         for _ in 0..200_000 {
             let mut host = domains[next(domains.len())].as_bytes().to_vec();
             for _ in 0..next(4) {
-                let (at, byte) = (next(host.len() + 1), b"aZ.-_0\xc3"[next(7)]);
+                let (at, byte) = (next(host.len() + 1), b"aZ.-_0\xc3\x0e\0@`"[next(11)]);
                 match next(4) {
                     0 => host.insert(at, byte),
                     1 if at < host.len() => host[at] = byte,
