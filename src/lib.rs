@@ -21,6 +21,7 @@
 //! | [`ship`] | scan, pack, send, the daemon |
 //! | [`logs`] | log types: envelope × dialect × vendor |
 //! | [`catalog`] | host → app |
+//! | [`discover`] | apps, users, traffic: the offline report and its page |
 //! | [`block`] | block scripts |
 //! | [`embedded`] | the same service, in this binary |
 
@@ -28,6 +29,7 @@ pub mod block;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod discover;
 pub mod domain;
 pub mod embedded;
 pub mod error;

@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod connect;
 mod demo;
+mod discover;
 mod doctor;
 mod init;
 mod report;
@@ -71,6 +72,7 @@ enum LogFormat {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Discover(discover::Discover),
     Init(init::Init),
     Upload(upload::Upload),
     Watch(watch::Watch),
@@ -128,6 +130,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, env: &Env) -> u8 {
 fn dispatch(context: &mut Context<'_>, command: Command) -> Result<()> {
     match command {
         Command::Demo(command) => command.run(context),
+        Command::Discover(command) => command.run(context),
         Command::Init(command) => command.run(context),
         Command::Upload(command) => command.run(context),
         Command::Watch(command) => command.run(context),

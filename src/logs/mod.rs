@@ -292,6 +292,8 @@ pub struct Position {
 pub trait Visit: Send {
     /// One line, raw and understood.
     fn line(&mut self, at: Position, raw: &[u8], line: &Line<'_>);
+    /// The chunk is over; called on the thread that fed it, so that what belongs to a thread can be given back.
+    fn end(&mut self) {}
     /// Takes in what a later chunk gave.
     fn merge(&mut self, later: Self);
 }

@@ -55,6 +55,7 @@ pub fn read_with<V: Visit>(
         while next(&mut input, &mut chunk, &mut reading) {
             let mut visit = new();
             at = feed(&mut parser, at, &chunk.bytes, &mut visit);
+            visit.end();
             at.offset += chunk.dropped;
             reading.visit.merge(visit);
         }
@@ -102,6 +103,7 @@ fn parallel<V: Visit>(
                     let mut visit = new();
                     parser.state.layout = job.layout;
                     feed(&mut parser, job.at, &job.bytes, &mut visit);
+                    visit.end();
                     if results.send((job.number, visit, job.bytes)).is_err() {
                         return;
                     }

@@ -3,6 +3,7 @@
 //! One [`Ui`] is handed down; nothing else in the crate prints. Text that came from logs, the service or file names
 //! passes [`escape`] before it reaches a terminal.
 
+pub mod chart;
 pub mod escape;
 pub mod progress;
 pub mod table;

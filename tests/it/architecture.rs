@@ -5,9 +5,16 @@ use std::path::{Path, PathBuf};
 
 /// Who may use whom; `ui` and `cli` types are for the edge only.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("cli", &["ui", "config", "service", "ledger", "ship", "logs", "catalog", "block", "embedded", "domain", "error"]),
-    ("embedded", &["logs", "catalog", "block", "domain", "error", "config::secret"]),
+    (
+        "cli",
+        &[
+            "ui", "config", "service", "ledger", "ship", "logs", "catalog", "discover", "block", "embedded", "domain",
+            "error",
+        ],
+    ),
+    ("embedded", &["logs", "catalog", "discover", "block", "domain", "error", "config::secret"]),
     ("ship", &["ledger", "service", "logs", "config", "domain", "error"]),
+    ("discover", &["logs", "catalog", "domain", "error"]),
     ("block", &["ledger", "domain", "error"]),
     ("service", &["config::secret", "domain", "error"]),
     ("logs", &["domain", "error"]),

@@ -1,0 +1,292 @@
+//! The tables of the hot path: an index from hash to entry, names in one arena, sums by pair, a set of pairs.
+//!
+//! Everything is keyed by 32-bit numbers given out in order, so an entry is found by one probe of a flat array and
+//! nothing is allocated per line. Open addressing, linear probing, at most 70 % full.
+
+/// A key that is never given out.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// Finds entries by hash: each slot holds the upper half of the hash and the entry's number.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Index {
+    /// `tag << 32 | number + 1`; 0 is free.
+    slots: Vec<u64>,
+    shift: u32,
+    used: usize,
+}
+
+impl Index {
+    /// The number under `hash` for which `same` holds.
+    #[inline]
+    pub(super) fn find(&self, hash: u64, mut same: impl FnMut(u32) -> bool) -> Option<u32> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        let (tag, mask) = (hash >> 32, self.slots.len() - 1);
+        let mut at = tag as usize >> self.shift;
+        loop {
+            let slot = self.slots[at];
+            if slot == 0 {
+                return None;
+            }
+            if slot >> 32 == tag {
+                let number = (slot as u32).wrapping_sub(1);
+                if same(number) {
+                    return Some(number);
+                }
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Adds a number that [`Index::find`] did not find.
+    pub(super) fn add(&mut self, hash: u64, number: u32) {
+        if self.used * 10 >= self.slots.len() * 7 {
+            self.grow();
+        }
+        self.place((hash >> 32 << 32) | (u64::from(number) + 1));
+        self.used += 1;
+    }
+
+    fn grow(&mut self) {
+        let size = (self.slots.len() * 2).max(1024);
+        let old = std::mem::replace(&mut self.slots, vec![0; size]);
+        self.shift = 32 - size.trailing_zeros();
+        old.into_iter().filter(|slot| *slot != 0).for_each(|slot| self.place(slot));
+    }
+
+    fn place(&mut self, slot: u64) {
+        let mask = self.slots.len() - 1;
+        let mut at = (slot >> 32) as usize >> self.shift;
+        while self.slots[at] != 0 {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = slot;
+    }
+}
+
+/// Where a name lies in [`Names`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Name {
+    at: u32,
+    len: u32,
+}
+
+/// Names end to end.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    bytes: Vec<u8>,
+}
+
+impl Names {
+    pub(super) fn add(&mut self, name: &[u8]) -> Name {
+        let at = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(name);
+        Name { at, len: name.len() as u32 }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, name: Name) -> &[u8] {
+        &self.bytes[name.at as usize..][..name.len as usize]
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// What is summed for a pair, a host, a person.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Sum {
+    /// Transactions.
+    pub count: u64,
+    /// Bytes from the client, where the log tells directions apart.
+    pub up: u64,
+    /// Bytes in both directions.
+    pub bytes: u64,
+}
+
+impl Sum {
+    #[inline]
+    pub(super) fn add(&mut self, other: Sum) {
+        self.count += other.count;
+        self.up = self.up.saturating_add(other.up);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+
+    /// The larger of each figure.
+    pub(super) fn raise(&mut self, other: Sum) {
+        self.count = self.count.max(other.count);
+        self.up = self.up.max(other.up);
+        self.bytes = self.bytes.max(other.bytes);
+    }
+}
+
+/// Two numbers as one key.
+#[inline]
+pub(super) fn pair(left: u32, right: u32) -> u64 {
+    u64::from(left) << 32 | u64::from(right)
+}
+
+/// The two numbers of a key.
+pub(super) fn halves(key: u64) -> (u32, u32) {
+    ((key >> 32) as u32, key as u32)
+}
+
+/// Spreads keys that were given out in order over the top bits.
+#[inline]
+fn spread(key: u64) -> u64 {
+    let mixed = (key ^ key >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ mixed >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93)
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    key: u64,
+    sum: Sum,
+}
+
+/// Sums by pair; a slot without transactions is free.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    slots: Vec<Slot>,
+    shift: u32,
+    used: usize,
+}
+
+impl Sums {
+    pub(super) fn len(&self) -> usize {
+        self.used
+    }
+
+    /// Adds to a pair; true if it is new. `sum` has at least one transaction.
+    #[inline]
+    pub(super) fn add(&mut self, key: u64, sum: Sum) -> bool {
+        if self.used * 10 >= self.slots.len() * 7 {
+            self.grow();
+        }
+        let mask = self.slots.len() - 1;
+        let mut at = (spread(key) >> self.shift) as usize;
+        loop {
+            let slot = &mut self.slots[at];
+            if slot.sum.count == 0 {
+                *slot = Slot { key, sum };
+                self.used += 1;
+                return true;
+            }
+            if slot.key == key {
+                slot.sum.add(sum);
+                return false;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn grow(&mut self) {
+        let size = (self.slots.len() * 2).max(1024);
+        let old = std::mem::replace(&mut self.slots, vec![Slot::default(); size]);
+        self.shift = 64 - size.trailing_zeros();
+        self.used = 0;
+        for slot in old.into_iter().filter(|slot| slot.sum.count > 0) {
+            self.add(slot.key, slot.sum);
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, Sum)> + '_ {
+        self.slots.iter().filter(|slot| slot.sum.count > 0).map(|slot| (slot.key, slot.sum))
+    }
+}
+
+/// A set of pairs.
+#[derive(Debug, Default)]
+pub(super) struct Pairs {
+    /// The key plus one; 0 is free.
+    slots: Vec<u64>,
+    shift: u32,
+    used: usize,
+}
+
+impl Pairs {
+    pub(super) fn len(&self) -> usize {
+        self.used
+    }
+
+    #[inline]
+    pub(super) fn add(&mut self, key: u64) {
+        if self.used * 10 >= self.slots.len() * 7 {
+            self.grow();
+        }
+        let mask = self.slots.len() - 1;
+        let mut at = (spread(key) >> self.shift) as usize;
+        loop {
+            match self.slots[at] {
+                0 => {
+                    self.slots[at] = key + 1;
+                    self.used += 1;
+                    return;
+                }
+                slot if slot == key + 1 => return,
+                _ => at = (at + 1) & mask,
+            }
+        }
+    }
+
+    fn grow(&mut self) {
+        let size = (self.slots.len() * 2).max(1024);
+        let old = std::mem::replace(&mut self.slots, vec![0; size]);
+        self.shift = 64 - size.trailing_zeros();
+        self.used = 0;
+        old.into_iter().filter(|slot| *slot != 0).for_each(|slot| self.add(slot - 1));
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        self.slots.iter().filter(|slot| **slot != 0).map(|slot| slot - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// Numbers that look random and are the same every time.
+    fn numbers(n: u64) -> impl Iterator<Item = u64> {
+        (0..n).map(|i| spread(i ^ 0x5bd1_e995))
+    }
+
+    #[test]
+    fn tables_agree_with_the_standard_ones() {
+        let (mut sums, mut pairs) = (Sums::default(), Pairs::default());
+        let (mut map, mut set) = (BTreeMap::<u64, Sum>::new(), BTreeSet::new());
+        for number in numbers(50_000) {
+            let key = pair((number >> 8) as u32 % 97, (number >> 40) as u32 % 211);
+            let sum = Sum { count: 1, up: number & 7, bytes: number & 1023 };
+            assert_eq!(sums.add(key, sum), !map.contains_key(&key));
+            map.entry(key).or_default().add(sum);
+            pairs.add(key);
+            set.insert(key);
+        }
+        assert_eq!(sums.iter().collect::<BTreeMap<_, _>>(), map);
+        assert_eq!(pairs.iter().collect::<BTreeSet<_>>(), set);
+        assert_eq!((sums.len(), pairs.len()), (map.len(), set.len()));
+    }
+
+    #[test]
+    fn the_index_finds_each_name_and_only_it_even_when_hashes_collide() {
+        let (mut index, mut names, mut list) = (Index::default(), Names::default(), Vec::new());
+        for i in 0..5_000_u32 {
+            let name = format!("name{i}");
+            let hash = u64::from(i % 700) << 33;
+            assert_eq!(index.find(hash, |n| names.get(list[n as usize]) == name.as_bytes()), None);
+            list.push(names.add(name.as_bytes()));
+            index.add(hash, i);
+        }
+        for i in 0..5_000_u32 {
+            let name = format!("name{i}");
+            assert_eq!(
+                index.find(u64::from(i % 700) << 33, |n| names.get(list[n as usize]) == name.as_bytes()),
+                Some(i)
+            );
+        }
+    }
+}
