@@ -151,9 +151,15 @@ fn more_than_one_put_may_hold_is_refused_without_reading_it() {
     let foreign = Foreign::new(&["--storage-version", "2014-02-14"]);
     let url = foreign.address();
     assert!(url.contains("sv=2014-02-14"), "{url}");
-    let whole = put(&url, &[BLOB], vec![b'x'; (64 << 20) + 1]);
+    // The service closes without reading on; at times that is seen before its answer is.
+    let put = |url: &str, headers: &[(&str, &str)], bytes: usize| {
+        let answer = (0..20).find_map(|_| call("PUT", url, headers, vec![b'x'; bytes]).ok());
+        answer.expect("an answer")
+    };
+    let whole = put(&url, &[BLOB], (64 << 20) + 1);
     assert_eq!((whole.status, whole.headers["x-ms-error-code"].as_str()), (413, "RequestBodyTooLarge"));
-    let old = block(&url, &STANDARD.encode("1"), vec![b'x'; (4 << 20) + 1]);
+    let id = STANDARD.encode("1").replace('=', "%3D");
+    let old = put(&format!("{url}&comp=block&blockid={id}"), &[], (4 << 20) + 1);
     assert_eq!(old.status, 413);
 }
 
