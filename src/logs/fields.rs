@@ -1,7 +1,7 @@
 //! What a dialect finds in a line, by meaning, and how that becomes a record.
 //!
 //! A dialect puts pieces of the line into slots; a vendor's own function may look at them, move them and decide what
-//! the line is; then [`Fields::finish`] reads times, addresses, numbers and URLs, the same way for every log type.
+//! the line is; then `Fields::finish` reads times, addresses, numbers and URLs, the same way for every log type.
 
 use super::envelope::Header;
 use super::record::{Action, Record, address, host_and_port, number, port, present, somebody};
