@@ -62,6 +62,9 @@ pub struct Serve {
     /// Wrap the list of continuous reports in this
     #[arg(long, value_enum, default_value_t, value_name = "SHAPE")]
     streams_as: Envelope,
+    /// Raise an alert when a data source that usually delivers is silent for longer than this
+    #[arg(long, default_value = "1h", value_name = "DURATION", value_parser = units::duration)]
+    silent_after: Duration,
     /// Behave badly as this script says: status, delay, cut connection at the n-th call of a kind
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
@@ -94,6 +97,7 @@ impl Serve {
             storage_version: self.storage_version,
             storage_url: self.storage_url,
             streams_as: self.streams_as,
+            silent_after: self.silent_after,
         };
         let (listen, processing_delay, keep) = (self.listen, self.processing_delay, self.keep);
         let options = Options { listen, dir, processing_delay, keep, rules, faults: faults.unwrap_or_default() };

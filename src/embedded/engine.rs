@@ -1,5 +1,6 @@
 //! Imports accepted uploads: unpack, parse, match, count; each exactly once.
 
+use super::insight;
 use super::store::{Accepted, Store};
 use crate::catalog;
 use crate::domain::ByteCount;
@@ -23,13 +24,17 @@ struct Found {
     refused: Option<String>,
     /// Transactions before this moment are not counted.
     oldest: i64,
+    /// The moment of a transaction that tells none, in milliseconds.
+    now: i64,
+    /// What the further families make of it.
+    seen: insight::Seen,
 }
 
 /// Between two looks at what became old.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
 /// Processes what was accepted, for ever.
-pub(super) async fn run(store: Arc<Store>, delay: Duration, keep: ByteCount) {
+pub(super) async fn run(store: Arc<Store>, delay: Duration, keep: ByteCount, silent_after: Duration) {
     let mut tidied: Option<Instant> = None;
     loop {
         tokio::time::sleep(delay.max(Duration::from_millis(20))).await;
@@ -41,6 +46,9 @@ pub(super) async fn run(store: Arc<Store>, delay: Duration, keep: ByteCount) {
             if let Err(error) = imported {
                 tracing::error!("upload {number} could not be imported: {}", error.one_line());
             }
+        }
+        if let Err(error) = in_background(&store, move |store| insight::look_around(store, silent_after)).await {
+            tracing::error!("{}", error.one_line());
         }
         if tidied.is_none_or(|last| last.elapsed() >= TIDY_EVERY) {
             tidied = Some(Instant::now());
@@ -59,6 +67,7 @@ async fn in_background(store: &Arc<Store>, work: impl FnOnce(&Store) -> Result<(
 
 fn import(store: &Store, accepted: &Accepted) -> Result<()> {
     let found = understand(store, accepted);
+    insight::import(store, accepted, found.refused.as_deref(), &found.seen)?;
     // One write holds the totals and the mark that they were counted: a crash in between is impossible.
     store.change(|state| {
         if let Some(stream) = state.streams.iter_mut().find(|stream| stream.id == accepted.stream) {
@@ -115,7 +124,8 @@ fn read(store: &Store, accepted: &Accepted, format: &'static logs::Format, found
     };
     let oldest = micros(now.checked_sub(OLDEST));
     let parser = logs::Parser::read_at(format, micros(Some(now)));
-    let reading = logs::read_with(&parser, file, 1, || Found { oldest, ..Found::default() })?;
+    let reading =
+        logs::read_with(&parser, file, 1, || Found { oldest, now: micros(Some(now)) / 1_000, ..Found::default() })?;
     *found = reading.visit;
     reading.broken.map_or(Ok(()), Err)
 }
@@ -130,9 +140,11 @@ impl Visit for Found {
         }
         self.records += 1;
         self.bytes = self.bytes.saturating_add(record.bytes());
-        if let Some(app) = record.host.and_then(catalog::lookup) {
-            *self.apps.entry(app.id).or_default() += 1;
+        let app = record.host.and_then(catalog::lookup).map(|app| app.id);
+        if let Some(app) = app {
+            *self.apps.entry(app).or_default() += 1;
         }
+        self.seen.record(record, app, self.now);
     }
 
     fn merge(&mut self, later: Found) {
@@ -143,5 +155,6 @@ impl Visit for Found {
         for (app, count) in later.apps {
             *self.apps.entry(app).or_default() += count;
         }
+        self.seen.merge(later.seen);
     }
 }

@@ -5,14 +5,24 @@
 //! a directory and survives a crash: an answered `done_upload` is on disk before the answer goes out. Uploads go to disk
 //! as they arrive; nothing here holds a whole one in memory.
 
+mod activities;
+mod alerts;
 mod assertion;
 mod blocking;
 mod discovery;
 mod engine;
+mod entities;
+mod families;
 pub mod faults;
+mod files;
+mod graph;
+mod insight;
+mod lists;
 mod routes;
+mod sign_in;
 mod storage;
 mod store;
+mod subnets;
 mod token;
 
 pub use store::{Application, NewApplication, register_application, register_data_source, register_token};
@@ -71,6 +81,8 @@ pub struct Rules {
     pub storage_url: Option<String>,
     /// What the list of continuous reports is wrapped in.
     pub streams_as: Envelope,
+    /// A data source that usually delivers raises an alert when it is silent for longer than this.
+    pub silent_after: Duration,
 }
 
 impl Default for Rules {
@@ -83,6 +95,7 @@ impl Default for Rules {
             storage_version: "2018-03-28".to_owned(),
             storage_url: None,
             streams_as: Envelope::default(),
+            silent_after: Duration::from_secs(3_600),
         }
     }
 }
@@ -151,7 +164,8 @@ pub async fn start(options: Options) -> Result<Running> {
     let addr = listener.local_addr().map_err(failed)?;
     let store = Arc::new(store::Store::open(&options.dir)?);
     let lock = store.lock()?;
-    let engine = tokio::spawn(engine::run(store.clone(), options.processing_delay, options.keep));
+    let engine =
+        tokio::spawn(engine::run(store.clone(), options.processing_delay, options.keep, options.rules.silent_after));
     let faults = faults::Running::new(options.faults);
     let router =
         routes::router(store, addr, options.rules).layer(axum::middleware::from_fn_with_state(faults, faults::spoil));

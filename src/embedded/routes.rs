@@ -2,7 +2,9 @@
 //! refusals.
 
 use super::store::Store;
-use super::{Rules, Throttle, blocking, discovery, storage, token};
+use super::{
+    Rules, Throttle, activities, alerts, blocking, discovery, entities, files, graph, sign_in, storage, subnets, token,
+};
 use axum::Router;
 use axum::extract::Query;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
@@ -17,7 +19,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The families of the API: each lists its calls with paths below `/api`.
-const FAMILIES: [fn() -> Router<Api>; 2] = [discovery::routes, blocking::routes];
+const FAMILIES: [fn() -> Router<Api>; 7] = [
+    discovery::routes,
+    blocking::routes,
+    alerts::routes,
+    activities::routes,
+    entities::routes,
+    subnets::routes,
+    files::routes,
+];
 
 /// What each call works with.
 #[derive(Clone)]
@@ -25,6 +35,7 @@ pub(super) struct Api {
     pub store: Arc<Store>,
     pub addr: SocketAddr,
     pub rules: Arc<Rules>,
+    pub codes: Arc<sign_in::Codes>,
     calls: Arc<Mutex<VecDeque<Instant>>>,
 }
 
@@ -52,11 +63,13 @@ pub(super) const READ: &[&str] = &["discovery.read", "discovery.manage"];
 pub(super) const MANAGE: &[&str] = &["discovery.manage"];
 
 pub(super) fn router(store: Arc<Store>, addr: SocketAddr, rules: Rules) -> Router {
-    let api = Api { store, addr, rules: Arc::new(rules), calls: Arc::default() };
+    let api = Api { store, addr, rules: Arc::new(rules), codes: Arc::default(), calls: Arc::default() };
     let families = FAMILIES.iter().fold(Router::new(), |all, family| all.merge(family()));
     Router::new()
         .merge(token::routes())
         .merge(storage::routes())
+        .merge(graph::routes())
+        .merge(sign_in::routes())
         .nest("/api", families.clone())
         // The portal's own prefix is an alias.
         .nest("/cas/api", families)
@@ -88,6 +101,11 @@ pub(super) fn invalid(field: &str, value: &str) -> Refusal {
         "errorMessageParams": { "value": value },
     });
     refuse(StatusCode::BAD_REQUEST, &json!({ field: [error], "error": true }))
+}
+
+/// What does not exist: a page, as the remote service shows one.
+pub(super) fn not_found() -> Refusal {
+    Refusal(Box::new(page(StatusCode::NOT_FOUND, "Page not found")))
 }
 
 /// Our own failure: a page, as the remote service shows one.
@@ -168,12 +186,15 @@ impl Api {
     }
 
     /// The roles in a token of ours that is still good.
-    fn roles(&self, token: &str) -> Option<Vec<String>> {
+    pub(super) fn roles(&self, token: &str) -> Option<Vec<String>> {
         let (signed, tag) = token.rsplit_once('.')?;
         hmac::verify(&self.key(), signed.as_bytes(), &URL_SAFE_NO_PAD.decode(tag).ok()?).ok()?;
         let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(signed.split('.').nth(1)?).ok()?).ok()?;
         if claims["exp"].as_u64()? <= now() {
             return None;
+        }
+        if let Some(scopes) = claims["scp"].as_str() {
+            return Some(scopes.split_whitespace().map(str::to_owned).collect());
         }
         claims["roles"].as_array()?.iter().map(|role| role.as_str().map(str::to_owned)).collect()
     }

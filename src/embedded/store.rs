@@ -1,6 +1,7 @@
 //! What the service remembers: applications, data sources, accepted uploads, totals. One JSON file, replaced atomically,
 //! holds it; blobs lie beside it. Both stay bounded: old history, old blobs and uploads that were never finalised go.
 
+use super::families::Families;
 use crate::config::secret::Secret;
 use crate::domain::{DataSource, LogType};
 use crate::error::{Error, Kind, Result};
@@ -111,6 +112,8 @@ pub(super) fn timestamp() -> String {
 pub(super) struct Store {
     dir: PathBuf,
     state: Mutex<State>,
+    /// What the further families remember.
+    pub families: Families,
 }
 
 fn failed(dir: &Path, error: impl std::fmt::Display) -> Error {
@@ -147,7 +150,7 @@ impl Store {
         for entry in leftover.filter(|entry| entry.path().extension().is_some_and(|end| end == "tmp")) {
             std::fs::remove_file(entry.path()).map_err(|error| failed(dir, error))?;
         }
-        let store = Store { dir: dir.to_path_buf(), state: Mutex::new(state) };
+        let store = Store { dir: dir.to_path_buf(), state: Mutex::new(state), families: Families::open(dir)? };
         store.change(|_| Ok(()))?;
         Ok(store)
     }

@@ -2,7 +2,7 @@
 
 use super::routes::{Api, answer, now};
 use super::store::{RegisteredApplication, hash};
-use super::{assertion, store};
+use super::{assertion, graph, sign_in, store};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -17,6 +17,8 @@ use std::collections::HashMap;
 
 /// The API's resource id in Entra.
 const RESOURCE: &str = "05a65629-4c1b-48c1-a78b-804c4abdd4af";
+/// Microsoft Graph's.
+const GRAPH: &str = "https://graph.microsoft.com";
 
 pub(super) fn routes() -> Router<Api> {
     Router::new().route("/{tenant}/oauth2/v2.0/token", post(token)).route("/{tenant}/oauth2/token", post(token))
@@ -40,7 +42,7 @@ impl Refused {
         Refused { error: "invalid_request", code, message: message.into() }
     }
 
-    fn response(&self) -> Response {
+    pub(super) fn response(&self) -> Response {
         let status = if self.error == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
         let id = store::random().unwrap_or_default();
         let document = json!({
@@ -79,6 +81,12 @@ fn grant(api: &Api, tenant: &str, endpoint: &str, v1: bool, form: &HashMap<Strin
     if tenant != known {
         return Err(Refused::request(90_002, format!("Tenant '{}' not found.", short(tenant))));
     }
+    let scope = text("scope").split_whitespace().next().unwrap_or_default();
+    // A person asks for one permission or for all that were granted; an application can ask for all only.
+    let asked = if v1 { text("resource") } else { scope.rsplit_once('/').map_or("", |(resource, _)| resource) };
+    if let Some(signed_in) = sign_in::grant(api, if asked.is_empty() { RESOURCE } else { asked }, form) {
+        return signed_in;
+    }
     if text("grant_type") != "client_credentials" {
         let message = format!("The app requested an unsupported grant type '{}'.", short(text("grant_type")));
         return Err(Refused { error: "unsupported_grant_type", code: 70_003, message });
@@ -88,7 +96,7 @@ fn grant(api: &Api, tenant: &str, endpoint: &str, v1: bool, form: &HashMap<Strin
         let name = if v1 { "resource" } else { "scope" };
         return Err(Refused::request(900_144, format!("The request body must contain the parameter '{name}'.")));
     }
-    if asked != RESOURCE {
+    if asked != RESOURCE && asked != GRAPH {
         let message = format!("The resource principal named {} was not found in the tenant.", short(asked));
         return Err(Refused { error: "invalid_resource", code: 500_011, message });
     }
@@ -109,7 +117,7 @@ fn grant(api: &Api, tenant: &str, endpoint: &str, v1: bool, form: &HashMap<Strin
     } else if hash(text("client_secret")) != application.secret_hash {
         return Err(Refused::client(7_000_215, "Invalid client secret provided."));
     }
-    Ok(issue(api, client_id, &application, by_certificate))
+    Ok(issue(api, client_id, asked, &application, by_certificate, None))
 }
 
 /// What a caller sent, short enough to be said back.
@@ -118,14 +126,29 @@ fn short(text: &str) -> String {
 }
 
 /// A token with the claims of the v1 format, which the real endpoint issues for this API whatever endpoint is asked.
-fn issue(api: &Api, client_id: &str, application: &RegisteredApplication, by_certificate: bool) -> Value {
+pub(super) fn issue(
+    api: &Api,
+    client_id: &str,
+    resource: &str,
+    application: &RegisteredApplication,
+    by_certificate: bool,
+    user: Option<&str>,
+) -> Value {
     let tenant = api.store.read(|state| state.tenant_id.clone());
     let (issued, good_for) = (now(), api.rules.token_good_for.as_secs());
-    let claims = json!({
-        "aud": RESOURCE, "iss": format!("http://{}/{tenant}/", api.addr), "tid": tenant, "appid": client_id,
-        "appidacr": if by_certificate { "2" } else { "1" }, "roles": application.roles, "ver": "1.0",
+    let of_graph = |role: &&String| role.eq_ignore_ascii_case(graph::ROLE);
+    let roles: Vec<&String> = application.roles.iter().filter(|role| of_graph(role) == (resource == GRAPH)).collect();
+    let mut claims = json!({
+        "aud": resource, "iss": format!("http://{}/{tenant}/", api.addr), "tid": tenant, "appid": client_id,
+        "appidacr": if by_certificate { "2" } else { "1" }, "roles": roles, "ver": "1.0",
         "iat": issued, "nbf": issued, "exp": issued + good_for,
     });
+    if let (Some(user), Value::Object(claims)) = (user, &mut claims) {
+        // A person's token says in `scp` what an application's says in `roles`.
+        claims.remove("roles");
+        claims.insert("upn".to_owned(), user.into());
+        claims.insert("scp".to_owned(), roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" ").into());
+    }
     let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", encode(&json!({ "alg": "HS256", "typ": "JWT" })), encode(&claims));
     let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&api.key(), signed.as_bytes())));
