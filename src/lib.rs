@@ -38,3 +38,8 @@ pub mod logs;
 pub mod service;
 pub mod ship;
 pub mod ui;
+
+/// README's example is compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -3,6 +3,9 @@
 //! The clap types only hold what was typed. A command makes checked values from them first and starts work after
 //! that, so that a mistake costs nothing.
 
+mod activities;
+mod alerts;
+mod api;
 mod block;
 mod catalog;
 mod completions;
@@ -11,18 +14,24 @@ mod connect;
 mod demo;
 mod discover;
 mod doctor;
+mod entities;
+mod files;
+mod help;
 mod init;
+mod listing;
+mod login;
 mod report;
 mod serve;
 mod shipping;
 mod status;
+mod subnets;
 mod upload;
 mod watch;
 
 use crate::config::{Config, Env};
 use crate::error::{Error, Kind, Result};
 use crate::ui::{Color, Format, Ui};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -39,14 +48,14 @@ struct Arguments {
 /// Flags that every command takes.
 #[derive(Debug, Clone, Args)]
 struct Global {
-    /// Read this configuration file (default: /etc/logweir/logweir.toml)
+    /// Configuration (default /etc/logweir/logweir.toml)
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Keep ledger and spool here (default /var/lib/logweir)
+    /// Ledger and spool (default /var/lib/logweir)
     #[arg(long, global = true, value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// Write results in this shape
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "SHAPE")]
+    /// Write results as text, json or csv
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "SHAPE", hide_possible_values = true)]
     format: Format,
     /// Say nothing but results, warnings and errors
     #[arg(short, long, global = true)]
@@ -54,11 +63,11 @@ struct Global {
     /// Log more; repeatable
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// Write log lines as text or JSON
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "SHAPE")]
+    /// Write log lines as text or json
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "SHAPE", hide_possible_values = true)]
     log_format: LogFormat,
-    /// Colour the output
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    /// Colour: auto, always or never
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", hide_possible_values = true)]
     color: Color,
 }
 
@@ -82,6 +91,15 @@ enum Command {
     Report(report::Report),
     Block(block::Block),
     Catalog(catalog::CatalogCommand),
+    Alerts(alerts::Alerts),
+    Activities(activities::Activities),
+    Entities(entities::Entities),
+    Subnets(subnets::Subnets),
+    Files(files::Files),
+    Api(api::Api),
+    Login(login::Login),
+    Logout(login::Logout),
+    Whoami(login::Whoami),
     Config(config::Config),
     Doctor(doctor::Doctor),
     Serve(serve::Serve),
@@ -104,7 +122,10 @@ impl Context<'_> {
 
 /// Runs the command line `arguments` (the program's name first) and returns the process exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, env: &Env) -> u8 {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let parsed = help::grouped(Arguments::command())
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => {
             // clap writes help to standard output and mistakes to standard error; a closed stream is nobody's loss.
@@ -140,6 +161,15 @@ fn dispatch(context: &mut Context<'_>, command: Command) -> Result<()> {
         Command::Report(command) => command.run(context),
         Command::Block(command) => command.run(context),
         Command::Catalog(command) => command.run(context),
+        Command::Alerts(command) => command.run(context),
+        Command::Activities(command) => command.run(context),
+        Command::Entities(command) => command.run(context),
+        Command::Subnets(command) => command.run(context),
+        Command::Files(command) => command.run(context),
+        Command::Api(command) => command.run(context),
+        Command::Login(command) => command.run(context),
+        Command::Logout(command) => command.run(context),
+        Command::Whoami(command) => command.run(context),
         Command::Config(command) => command.run(context),
         Command::Doctor(command) => command.run(context),
         Command::Serve(command) => command.run(context),

@@ -234,6 +234,8 @@ impl std::fmt::Display for Failure {
     }
 }
 
+impl std::error::Error for Failure {}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Error {
         let kind = match failure.kind {

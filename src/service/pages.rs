@@ -222,6 +222,11 @@ impl Pages {
         doubts
     }
 
+    /// Whether records may be missing.
+    pub fn incomplete(&self) -> bool {
+        self.moved || self.ended_early
+    }
+
     async fn skipped(&mut self, left: Option<u64>) -> Result<Answer, Failure> {
         let seam = u64::from(self.last.is_some());
         let skip = self.at.saturating_sub(seam);

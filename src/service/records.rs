@@ -101,6 +101,11 @@ impl Record {
         self.0.get()
     }
 
+    /// The record as a value to look into.
+    pub fn whole(&self) -> &RawValue {
+        &self.0
+    }
+
     /// The record on one line: as it arrived, without line breaks, which JSON allows between values only.
     pub fn line(&self) -> Cow<'_, str> {
         let json = self.json();

@@ -6,6 +6,7 @@
 pub mod chart;
 pub mod escape;
 pub mod progress;
+pub mod rows;
 pub mod table;
 
 pub use table::Table;

@@ -25,6 +25,15 @@ impl Progress {
         bar
     }
 
+    /// A bar over records.
+    pub fn count(&self, label: &str) -> ProgressBar {
+        let style = ProgressStyle::with_template("{prefix} {bar:28} {human_pos}/{human_len}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = self.bars.add(ProgressBar::new(0).with_style(style));
+        bar.set_prefix(label.to_owned());
+        bar
+    }
+
     /// Runs `print` while the bars are out of the way.
     pub fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
         self.bars.suspend(print)

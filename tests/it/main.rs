@@ -5,6 +5,7 @@ mod catalog;
 mod client;
 mod commands;
 mod embedded;
+mod families;
 mod faults;
 mod logs;
 mod readme;

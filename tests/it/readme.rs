@@ -26,7 +26,16 @@ fn every_flag_named_exists() {
     for command in ["demo", "init", "upload", "watch", "status", "discover", "config", "serve"] {
         help.push_str(&sandbox.run(&[command, "--help"], 0).stdout);
     }
-    for command in [["block", "fetch"], ["catalog", "check"], ["catalog", "search"], ["report", "categories"]] {
+    for command in [
+        ["block", "fetch"],
+        ["catalog", "check"],
+        ["catalog", "search"],
+        ["report", "categories"],
+        ["alerts", "list"],
+        ["alerts", "close"],
+        ["entities", "show"],
+        ["subnets", "sync"],
+    ] {
         help.push_str(&sandbox.run(&[command[0], command[1], "--help"], 0).stdout);
     }
     let text = readme();

@@ -13,8 +13,8 @@
 //!    blocked one, one that is no transaction, and the deviations the header names.
 //! 3. `UPDATE_GOLDEN=1 cargo test --test it logs::` writes `tests/golden/<LOG_TYPE>.jsonl`; read every line of it.
 //!
-//! There is no fourth step: the README table, the tests, the corpus comparison and the hostile-line suite all walk this
-//! list.
+//! There is no fourth step: `formats list`, detection, `check`, the README table, the tests, the corpus comparison, the
+//! hostile-line suite and the benches all walk this list.
 
 mod barracuda;
 mod bluecoat;

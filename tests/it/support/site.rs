@@ -42,6 +42,28 @@ impl Site {
         site
     }
 
+    /// One whose application has these roles, and whose further families start with this state.
+    pub fn seeded(roles: &[&str], families: &str) -> Site {
+        let sandbox = Sandbox::new();
+        sandbox.write("logweir-service/families.json", families);
+        let mut arguments = vec!["--application", "test", "--data-source", "HQ=SQUID_NATIVE"];
+        arguments.extend(roles.iter().flat_map(|role| ["--role", *role]));
+        let (service, lines) = serve(&sandbox, "127.0.0.1:0", &arguments);
+        let addr = lines.last().expect("the address").rsplit("http://").next().expect("an address").to_owned();
+        let site = Site { sandbox, service, addr };
+        site.configure(&lines[..3].join("\n"), "HQ");
+        site
+    }
+
+    /// Registers another application with one role, restarting the service; what belongs into `[auth]` for it.
+    pub fn application(&mut self, role: &str) -> String {
+        self.service.kill().expect("the service runs");
+        self.service.wait().expect("it ends");
+        let (service, lines) = serve(&self.sandbox, &self.addr, &["--application", "limited", "--role", role]);
+        self.service = service;
+        lines[..3].join("\n")
+    }
+
     /// Writes the configuration.
     pub fn configure(&self, auth: &str, data_source: &str) {
         let addr = &self.addr;
