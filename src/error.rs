@@ -19,7 +19,7 @@ pub enum Kind {
     Partial,
     /// The service or the token endpoint refused the credentials.
     Credentials,
-    /// Another logweir holds the lock.
+    /// Another logweir has in hand what a person wants to change.
     Locked,
     /// A person or the service manager asked to stop.
     Interrupted,

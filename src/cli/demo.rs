@@ -117,7 +117,7 @@ async fn work(context: &mut Context<'_>, config: &Config, dir: &Path, logs: &Pat
             }
         }
     };
-    daemon::run(&ship, &config.feeds, stop, |_| {}).await?;
+    daemon::run(&ship, stop).await?;
     drop(ship);
 
     let shipments = ledger.shipments(&[], 20)?;
@@ -169,7 +169,7 @@ fn configure(dir: &Path, application: &embedded::Application, addr: std::net::So
          [auth]\ntenant_id = \"{}\"\nclient_id = \"{}\"\nclient_secret_file = \"client_secret\"\n\n\
          [upload]\nscan_every = \"1s\"\nconfirm_for = \"10s\"\n\n\
          [[feed]]\nname = \"hq-squid\"\npaths = [\"logs/access.log.*\"]\nexclude = [\"logs/*.part\"]\nlog_type = \"{LOG_TYPE}\"\n\
-         data_source = \"{DATA_SOURCE}\"\nsettle = \"200ms\"\n",
+         data_source = \"{DATA_SOURCE}\"\nsettle = \"200ms\"\njoin_count = 1\n",
         application.tenant_id, application.client_id
     );
     let path = dir.join("logweir.toml");

@@ -3,29 +3,28 @@
 use super::{Context, connect};
 use crate::config::{Config, Feed};
 use crate::domain::{ByteCount, Urgency};
-use crate::error::Result;
-use crate::ship::{Event, Events, Lock, Outcome, Ship};
+use crate::error::{Error, Kind, Result};
+use crate::ship::{Event, Events, Outcome, Ship};
 use crate::ui::progress::Progress;
 use indicatif::ProgressBar;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Opens ledger and lock, connects the tenants of the feeds, and prepares a ship that draws its events.
+/// Opens the ledger, connects the tenants of the feeds, and prepares a ship that draws its events.
 pub(super) fn ship(context: &mut Context<'_>, config: &Config, feeds: &[Feed], urgency: Urgency) -> Result<Ship> {
     let ledger = connect::ledger(config)?;
-    let lock = Lock::take(&config.state_dir)?;
     let names: BTreeSet<_> = feeds.iter().map(|feed| feed.tenant.clone()).collect();
     let mut services = BTreeMap::new();
     for name in names {
         let service = connect::service(context, config, &name, &ledger, urgency)?;
         services.insert(name, service);
     }
-    let events = drawing(context);
-    Ship::new(ledger, &config.state_dir, services, config.upload.clone(), events, lock)
+    let events = drawing(context, urgency == Urgency::Backlog);
+    Ship::new(ledger, &config.state_dir, services, feeds.to_vec(), config.upload.clone(), events)
 }
 
 /// Events as bars on a terminal, as plain lines otherwise, as nothing when quiet.
-fn drawing(context: &Context<'_>) -> Events {
+fn drawing(context: &Context<'_>, daemon: bool) -> Events {
     let progress = Progress::new(context.ui.bars);
     let lines = !context.ui.bars && !context.ui.quiet;
     let bars: Mutex<BTreeMap<i64, ProgressBar>> = Mutex::default();
@@ -40,7 +39,8 @@ fn drawing(context: &Context<'_>) -> Events {
             bar.finish_and_clear();
         }
         let Some(line) = sentence(&event) else { return };
-        if lines {
+        // A daemon has no end at which to list what was left out.
+        if lines || (daemon && matches!(event, Event::LeftOut { .. })) {
             super::stderr_line(&line);
         } else {
             tracing::info!("{line}");
@@ -52,15 +52,29 @@ fn drawing(context: &Context<'_>) -> Events {
 fn sentence(event: &Event) -> Option<String> {
     let safe = |text: &str| crate::ui::escape::terminal(text).into_owned();
     match event {
-        Event::Packed { id, source, raw, packed } => {
+        Event::Packed { id, source, files, raw, packed } => {
             let (source, raw, packed) = (safe(&source.to_string_lossy()), ByteCount(*raw), ByteCount(*packed));
-            Some(format!("packed     shipment {id}: {source}, {raw} as {packed}"))
+            let more = if *files > 1 { format!(" and {} more", files - 1) } else { String::new() };
+            Some(format!("packed     shipment {id}: {source}{more}, {raw} as {packed}"))
         }
         Event::Finalised { id } => Some(format!("finalised  shipment {id}")),
         Event::Confirmed { id } => Some(format!("confirmed  shipment {id}")),
         Event::LeftOut { what, why } => Some(format!("left out   {}: {}", safe(what), safe(why))),
         Event::Packing { .. } | Event::Storing { .. } => None,
     }
+}
+
+/// One pass, parked at the next safe point when a person or the service manager asks to stop.
+pub(super) async fn pass(ship: &Ship) -> Result<Outcome> {
+    let mut pass = std::pin::pin!(ship.pass(true));
+    tokio::select! {
+        outcome = &mut pass => return outcome,
+        stopped = super::interrupted() => stopped?,
+    }
+    ship.stop();
+    // Past the grace of its own calls nothing is worth waiting for.
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(9), pass).await;
+    Err(Error::new(Kind::Interrupted, "interrupted").hint("nothing is lost: the next run goes on from the ledger"))
 }
 
 /// Warns about all but the first thing left out; that one is the command's error.

@@ -15,6 +15,9 @@ pub struct Status {
     /// Show at most this many shipments, newest first
     #[arg(long, default_value_t = 20, value_name = "N")]
     limit: usize,
+    /// Show shipments before this one only: the next page
+    #[arg(long, value_name = "ID")]
+    before: Option<i64>,
 }
 
 /// Send a held or uncertain shipment again
@@ -24,7 +27,7 @@ pub struct Retry {
     shipment: i64,
 }
 
-/// Forget a shipment, so that its file counts as new
+/// Forget a shipment, so that what it held counts as new
 #[derive(Debug, Args)]
 pub struct Forget {
     /// Its number, as logweir status shows it
@@ -32,8 +35,18 @@ pub struct Forget {
 }
 
 pub(super) fn shipment_table(shipments: &[Shipment]) -> Table {
-    let mut table =
-        Table::new(&["id", "stage", "feed", "source", "raw_bytes", "packed_bytes", "destination", "updated", "reason"]);
+    let mut table = Table::new(&[
+        "id",
+        "stage",
+        "feed",
+        "source",
+        "files",
+        "raw_bytes",
+        "packed_bytes",
+        "destination",
+        "updated",
+        "reason",
+    ]);
     for shipment in shipments {
         let updated = jiff::Timestamp::from_second(shipment.updated).map(|time| time.to_string()).unwrap_or_default();
         table.row([
@@ -41,6 +54,7 @@ pub(super) fn shipment_table(shipments: &[Shipment]) -> Table {
             shipment.stage.to_string().into(),
             shipment.feed.clone().into(),
             shipment.source.clone().into(),
+            shipment.files.into(),
             shipment.raw.into(),
             shipment.packed.into(),
             shipment.destination.clone().into(),
@@ -55,7 +69,12 @@ impl Status {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
         let ledger = existing(context)?;
         let counts = ledger.counts()?;
-        let shipments = shipment_table(&ledger.shipments(&self.stage, self.limit)?);
+        let shipments = shipment_table(&ledger.shipments_before(&self.stage, self.before, self.limit)?);
+        let mut skipped = Table::new(&["feed", "file", "bytes", "reason"]);
+        for file in ledger.skipped(self.limit)? {
+            let path = file.path.display().to_string();
+            skipped.row([file.feed.into(), path.into(), file.size.into(), file.why.into()]);
+        }
         match context.ui.format {
             Format::Csv => context.ui.table("shipments", &shipments),
             Format::Json => {
@@ -63,17 +82,24 @@ impl Status {
                     .iter()
                     .map(|(stage, count, raw)| serde_json::json!({ "stage": stage.to_string(), "shipments": count, "raw_bytes": raw.0 }))
                     .collect();
-                context.ui.json(&serde_json::json!({ "stages": stages, "shipments": shipments.json() }))
+                context.ui.json(
+                    &serde_json::json!({ "stages": stages, "shipments": shipments.json(), "skipped": skipped.json() }),
+                )
             }
             Format::Text => {
-                if counts.is_empty() {
+                if counts.is_empty() && skipped.is_empty() {
                     return context.ui.line("nothing was shipped yet");
                 }
                 for (stage, count, raw) in counts {
                     context.ui.line(format!("{stage:<11} {count:>9} shipment(s), {raw}"))?;
                 }
                 context.ui.line("")?;
-                context.ui.bytes(shipments.text().as_bytes())
+                context.ui.bytes(shipments.text().as_bytes())?;
+                if !skipped.is_empty() {
+                    context.ui.line("\nnot shipped:")?;
+                    context.ui.bytes(skipped.text().as_bytes())?;
+                }
+                Ok(())
             }
         }
     }
@@ -92,7 +118,9 @@ fn existing(context: &Context<'_>) -> Result<Ledger> {
 
 impl Retry {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
-        existing(context)?.retry(self.shipment)?;
+        let ledger = existing(context)?;
+        crate::ship::free(&ledger, &context.config()?.state_dir, self.shipment)?;
+        ledger.retry(self.shipment)?;
         context.ui.note(format!("shipment {} goes with the next upload or watch", self.shipment));
         Ok(())
     }
@@ -100,15 +128,17 @@ impl Retry {
 
 impl Forget {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
-        let spool = existing(context)?.forget(self.shipment)?;
-        let path = context.config()?.state_dir.join("spool").join(spool);
+        let (ledger, config) = (existing(context)?, context.config()?);
+        crate::ship::free(&ledger, &config.state_dir, self.shipment)?;
+        let spool = ledger.forget(self.shipment)?;
+        let path = config.state_dir.join("spool").join(spool);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 context.ui.warn(format!("cannot remove {}: {error}", path.display()));
             }
             _ => {}
         }
-        context.ui.note(format!("forgot shipment {}: its file counts as new", self.shipment));
+        context.ui.note(format!("forgot shipment {}: what it held counts as new", self.shipment));
         Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! `logweir upload`: ship once and exit; every feed, or the files named.
 
 use super::{Context, shipping};
-use crate::config::{After, Config, Destination, Feed};
+use crate::config::{After, Config, Destination, Feed, Join};
 use crate::domain::{DataSource, LogType, TenantName, Urgency};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
+use crate::ship::Outcome;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,14 +43,10 @@ impl Upload {
             return dry_run(context, &config, &feeds);
         }
         let ship = shipping::ship(context, &config, &feeds, Urgency::Human)?;
-        let outcome = super::runtime()?.block_on(async {
-            tokio::select! {
-                outcome = ship.pass(&feeds, true) => outcome,
-                stopped = super::interrupted() => Err(stopped.err().unwrap_or_else(|| {
-                    Error::new(Kind::Interrupted, "interrupted").hint("nothing is lost: the next run goes on from the ledger")
-                })),
-            }
-        })?;
+        let outcome = super::runtime()?.block_on(shipping::pass(&ship))?;
+        if outcome.elsewhere > 0 {
+            context.ui.note(format!("{} file(s) are being shipped by another logweir", outcome.elsewhere));
+        }
         if outcome.finalised.is_empty() && outcome.left_out.is_empty() {
             context.ui.note("nothing new to ship");
         }
@@ -90,20 +87,28 @@ impl Upload {
             destination,
             settle: Duration::ZERO,
             after: After::Keep,
+            after_confirmed: false,
             gzip: true,
+            join: Join::default(),
         })
     }
 }
 
 fn dry_run(context: &mut Context<'_>, config: &Config, feeds: &[Feed]) -> Result<()> {
     let ledger = super::connect::ledger(config)?;
-    let mut table = crate::ui::Table::new(&["feed", "file", "bytes"]);
+    let mut table = crate::ui::Table::new(&["feed", "shipment", "file", "bytes"]);
+    let mut outcome = Outcome::default();
     for feed in feeds {
-        for (path, bytes) in crate::ship::would_ship(&ledger, feed)? {
-            table.row([feed.name.clone().into(), show(&path).into(), bytes.into()]);
+        let (would, left_out) = crate::ship::would_ship(&ledger, feed)?;
+        for (number, shipment) in would.iter().enumerate() {
+            for (path, bytes) in &shipment.files {
+                table.row([feed.name.clone().into(), (number + 1).into(), show(path).into(), (*bytes).into()]);
+            }
         }
+        outcome.left_out.extend(left_out.into_iter().map(|(path, error)| (show(&path), error)));
     }
-    context.ui.table("files", &table)
+    context.ui.table("files", &table)?;
+    shipping::finish(context, &outcome)
 }
 
 fn show(path: &Path) -> String {

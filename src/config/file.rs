@@ -78,6 +78,7 @@ pub struct Upload {
     pub(super) scan_every: Option<String>,
     pub(super) uncertain_for: Option<String>,
     pub(super) calls_a_minute: Option<u32>,
+    pub(super) part_size: Option<Size>,
 }
 
 /// A compression level: a number or `"auto"`.
@@ -123,5 +124,9 @@ pub struct Feed {
     pub(super) snapshot: Option<String>,
     pub(super) settle: Option<String>,
     pub(super) after: Option<String>,
+    pub(super) after_stage: Option<String>,
     pub(super) compression: Option<String>,
+    pub(super) join_size: Option<Size>,
+    pub(super) join_count: Option<u64>,
+    pub(super) join_age: Option<String>,
 }

@@ -151,6 +151,8 @@ pub struct Upload {
     pub scan_every: Duration,
     /// Calls a tenant's budget has in a minute.
     pub calls_a_minute: u32,
+    /// Packed bytes after which a huge log is continued in another shipment.
+    pub part_size: ByteCount,
 }
 
 /// What happens to a source file once its shipment is finalised.
@@ -192,6 +194,27 @@ pub struct Feed {
     pub settle: Duration,
     /// What happens to the source afterwards.
     pub after: After,
+    /// Whether that waits until the service's counters have confirmed the log.
+    pub after_confirmed: bool,
     /// Whether to compress at all.
     pub gzip: bool,
+    /// How small files are joined.
+    pub join: Join,
+}
+
+/// Limits within which the small files of a feed become one shipment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Join {
+    /// Raw bytes of a shipment; a larger file goes alone. Zero joins nothing.
+    pub size: ByteCount,
+    /// Files of a shipment.
+    pub count: u64,
+    /// How long a settled file waits for company.
+    pub age: Duration,
+}
+
+impl Default for Join {
+    fn default() -> Join {
+        Join { size: ByteCount(1 << 30), count: 1_000, age: Duration::ZERO }
+    }
 }

@@ -1,6 +1,6 @@
 //! From what was typed to what is meant: layers, defaults and checks, with the origin of each value.
 
-use super::{After, Auth, Config, Destination, Env, Feed, Level, METHODS, Network, Tenant, Upload, file, units};
+use super::{After, Auth, Config, Destination, Env, Feed, Join, Level, METHODS, Network, Tenant, Upload, file, units};
 use crate::domain::{ByteCount, TenantName, nearest};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +45,8 @@ pub struct Setting {
 
 const DEFAULT_FILE: &str = "/etc/logweir/logweir.toml";
 const DEFAULT_STATE: &str = "/var/lib/logweir";
+/// Packed bytes of the largest part of a log: the service takes 5 GB.
+const LARGEST_PART: ByteCount = ByteCount(4_900_000_000);
 const CLOUDS: [&str; 4] = ["commercial", "gcc", "gcc-high", "dod"];
 
 /// Loads the configuration: `config` and `state_dir` are the flags. A missing default file means an empty
@@ -279,7 +281,24 @@ impl Resolver<'_> {
         let scan_every = self.duration("upload.scan_every", typed.scan_every.as_deref(), Duration::from_secs(60));
         // The service allows 30 to all tools of a tenant together; the embedded one may be told otherwise.
         let calls_a_minute = self.file_or("upload.calls_a_minute", typed.calls_a_minute, 30).max(4);
-        Upload { level, spool_max, bandwidth, confirm_for, uncertain_for, scan_every, calls_a_minute }
+        let part = self.size("upload.part_size", typed.part_size.as_ref(), LARGEST_PART);
+        // The service takes 5 GB; what is under way in the packer comes on top of the part.
+        let part_size = ByteCount(part.0.clamp(1, LARGEST_PART.0));
+        Upload { level, spool_max, bandwidth, confirm_for, uncertain_for, scan_every, calls_a_minute, part_size }
+    }
+
+    fn size(&mut self, key: &str, typed: Option<&file::Size>, default: ByteCount) -> ByteCount {
+        let parsed = self.checked(key, typed.map(file::Size::bytes).transpose()).flatten();
+        self.file_or(key, parsed, default)
+    }
+
+    fn join(&mut self, key: impl Fn(&str) -> String, typed: &file::Feed) -> Join {
+        let default = Join::default();
+        Join {
+            size: self.size(&key("join_size"), typed.join_size.as_ref(), default.size),
+            count: self.file_or(&key("join_count"), typed.join_count, default.count),
+            age: self.duration(&key("join_age"), typed.join_age.as_deref(), default.age),
+        }
     }
 
     fn duration(&mut self, key: &str, typed: Option<&str>, default: Duration) -> Duration {
@@ -326,6 +345,13 @@ impl Resolver<'_> {
             _ => Err(format!("{word:?} is none of keep, delete, archive:DIR")),
         };
         let after = self.checked(&key("after"), after);
+        let word = self.file_or(&key("after_stage"), typed.after_stage.clone(), "finalised".to_owned());
+        let after_confirmed = match word.as_str() {
+            "finalised" => Ok(false),
+            "confirmed" => Ok(true),
+            other => Err(format!("{other:?} is none of finalised, confirmed")),
+        };
+        let after_confirmed = self.checked(&key("after_stage"), after_confirmed);
         let word = self.file_or(&key("compression"), typed.compression.clone(), "gzip".to_owned());
         let gzip = match word.as_str() {
             "gzip" => Ok(true),
@@ -333,6 +359,7 @@ impl Resolver<'_> {
             other => Err(format!("{other:?} is none of gzip, none")),
         };
         let gzip = self.checked(&key("compression"), gzip);
+        let join = self.join(key, &typed);
         Some(Feed {
             name: typed.name.clone(),
             paths,
@@ -342,7 +369,9 @@ impl Resolver<'_> {
             destination: destination?,
             settle,
             after: after?,
+            after_confirmed: after_confirmed?,
             gzip: gzip?,
+            join,
         })
     }
 }

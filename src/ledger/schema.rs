@@ -53,6 +53,76 @@ const MIGRATIONS: &[&str] = &["
         UPDATE tally SET shipments = shipments - 1, raw = raw - OLD.raw WHERE stage = OLD.stage;
         UPDATE tally SET shipments = shipments + 1, raw = raw + NEW.raw WHERE stage = NEW.stage;
     END;
+", "
+    -- A shipment is a list of slices of files; what was one file per shipment becomes one slice each.
+    CREATE TABLE file (
+        id INTEGER PRIMARY KEY,
+        tenant TEXT NOT NULL,
+        feed TEXT NOT NULL,
+        path BLOB NOT NULL,
+        device INTEGER,
+        inode INTEGER,
+        size INTEGER NOT NULL,
+        mtime_ns INTEGER,
+        head BLOB,
+        done INTEGER NOT NULL DEFAULT 0,
+        note TEXT,
+        same_as INTEGER REFERENCES file (id) ON DELETE CASCADE,
+        away INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE UNIQUE INDEX file_mark ON file (tenant, feed, device, inode, size, mtime_ns);
+    CREATE INDEX file_head ON file (tenant, feed, size, head);
+    CREATE INDEX file_same ON file (same_as) WHERE same_as IS NOT NULL;
+    CREATE INDEX file_away ON file (id) WHERE away = 1;
+    CREATE INDEX file_note ON file (id) WHERE note IS NOT NULL;
+    CREATE TABLE slice (
+        shipment INTEGER NOT NULL REFERENCES shipment (id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        file INTEGER NOT NULL REFERENCES file (id),
+        tenant TEXT NOT NULL,
+        feed TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        from_byte INTEGER NOT NULL,
+        to_byte INTEGER NOT NULL,
+        PRIMARY KEY (shipment, position)
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX slice_content ON slice (tenant, feed, digest, from_byte, to_byte);
+    CREATE INDEX slice_file ON slice (file, from_byte);
+    INSERT INTO file (id, tenant, feed, path, size, done) SELECT id, tenant, feed, CAST(source AS BLOB), raw, 1 FROM shipment;
+    INSERT INTO slice SELECT id, 0, id, tenant, feed, digest, 0, raw FROM shipment;
+    INSERT INTO file (tenant, feed, path, device, inode, size, mtime_ns, done)
+        SELECT tenant, feed, x'', device, inode, size, mtime_ns, 1 FROM seen;
+    DROP TABLE seen;
+    DROP INDEX shipment_content;
+    DROP INDEX shipment_stage;
+    ALTER TABLE shipment DROP COLUMN digest;
+    ALTER TABLE shipment ADD COLUMN filename TEXT NOT NULL DEFAULT '';
+    ALTER TABLE shipment ADD COLUMN files INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE shipment ADD COLUMN owner TEXT;
+    ALTER TABLE shipment ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE shipment ADD COLUMN address BLOB;
+    ALTER TABLE shipment ADD COLUMN judgement TEXT;
+    CREATE INDEX shipment_stage ON shipment (stage, tenant);
+    CREATE INDEX shipment_newest ON shipment (stage, id);
+    CREATE INDEX shipment_turn ON shipment (tenant, destination, stage) WHERE stage IN ('finalising', 'uncertain');
+    CREATE INDEX shipment_due ON shipment (tenant, destination, history + pending) WHERE history IS NOT NULL;
+    CREATE INDEX shipment_owner ON shipment (owner) WHERE owner IS NOT NULL;
+    -- The files that a process is packing.
+    CREATE TABLE claim (
+        tenant TEXT NOT NULL,
+        feed TEXT NOT NULL,
+        device INTEGER NOT NULL,
+        inode INTEGER NOT NULL,
+        owner TEXT NOT NULL,
+        PRIMARY KEY (tenant, feed, device, inode)
+    ) STRICT, WITHOUT ROWID;
+    -- The blocks that storage has under a shipment's address.
+    CREATE TABLE block (
+        shipment INTEGER NOT NULL REFERENCES shipment (id) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        length INTEGER NOT NULL,
+        PRIMARY KEY (shipment, number)
+    ) STRICT, WITHOUT ROWID;
 "];
 
 /// Opens the file, sets the pragmas, and brings the schema up to date.
@@ -66,18 +136,80 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     connection.busy_timeout(Duration::from_secs(30)).map_err(failed)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(failed)?;
-    let version: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
-    let version = usize::try_from(version).unwrap_or(usize::MAX);
+    connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
+    // Most starts find the newest schema and need no write lock.
+    if version(&connection).map_err(failed)? != MIGRATIONS.len() {
+        migrate(&mut connection, path, failed)?;
+    }
+    Ok(connection)
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<usize> {
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(usize::try_from(version).unwrap_or(usize::MAX))
+}
+
+fn migrate(connection: &mut Connection, path: &Path, failed: impl Fn(rusqlite::Error) -> Error) -> Result<()> {
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(&failed)?;
+    // Another process may have migrated while this one waited for the lock.
+    let version = version(&transaction).map_err(&failed)?;
     if version > MIGRATIONS.len() {
         return Err(Error::failed(format!("the ledger {} is from a newer logweir", path.display()))
             .hint("run the newer logweir, or name another --state-dir"));
     }
     for script in &MIGRATIONS[version..] {
-        transaction.execute_batch(script).map_err(failed)?;
+        transaction.execute_batch(script).map_err(&failed)?;
     }
     let newest = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
-    transaction.pragma_update(None, "user_version", newest).map_err(failed)?;
-    transaction.commit().map_err(failed)?;
-    Ok(connection)
+    transaction.pragma_update(None, "user_version", newest).map_err(&failed)?;
+    transaction.commit().map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_of_version_1_is_migrated_with_everything_it_knew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.execute_batch(
+            "INSERT INTO shipment VALUES (7,'default','hq','/var/log/a',x'01',30,5,'SQUID_NATIVE','HQ',0,'a.gz','finalised',NULL,4,0,1,99);
+             INSERT INTO shipment VALUES (9,'default','hq','/var/log/b',x'02',31,6,'SQUID_NATIVE','HQ',0,'b.gz','packed',NULL,NULL,NULL,NULL,99);
+             INSERT INTO seen VALUES ('default','hq',1,2,30,4);
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+        drop(old);
+        let connection = open(&path).unwrap();
+        let text = |sql: &str| -> String { connection.query_row(sql, [], |row| row.get(0)).unwrap() };
+        assert_eq!(text("PRAGMA integrity_check"), "ok");
+        let slices =
+            "SELECT group_concat(shipment || ':' || hex(digest) || ':' || from_byte || '-' || to_byte || ':' ||
+                      CAST(path AS TEXT), ' ') FROM slice JOIN file ON file.id = file ORDER BY shipment";
+        assert_eq!(text(slices), "7:01:0-30:/var/log/a 9:02:0-31:/var/log/b");
+        let marks = "SELECT group_concat(device || ':' || inode || ':' || size || ':' || done) FROM file WHERE inode IS NOT NULL";
+        assert_eq!(text(marks), "1:2:30:1");
+        assert_eq!(
+            text("SELECT group_concat(stage || shipments, ' ') FROM tally WHERE shipments > 0"),
+            "packed1 finalised1"
+        );
+        assert_eq!(
+            text("SELECT group_concat(id || stage || spool || coalesce(history, ''), ' ') FROM shipment"),
+            "7finaliseda.gz4 9packedb.gz"
+        );
+        drop(connection);
+        open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_ledger_of_a_newer_version_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        open(&path).unwrap().pragma_update(None, "user_version", 1_000).unwrap();
+        assert!(open(&path).unwrap_err().what().contains("newer logweir"));
+    }
 }

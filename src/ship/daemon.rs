@@ -1,39 +1,75 @@
-//! The watcher's loop: a pass at start, after an event, on a timer; ends between two steps when asked to stop.
+//! The watcher's loop: a round of packing at start, after an event, when a file has settled, and on a timer. The workers
+//! send meanwhile. Ends at the next safe point when asked to.
 
+use super::crew::{Crew, Mode};
+use super::packer::{Packer, Round};
 use super::watch::Alarm;
 use super::{Outcome, Ship};
-use crate::config::Feed;
 use crate::error::Result;
 use std::future::Future;
 use std::time::Duration;
+use tokio::time::Instant;
 
-/// Ships until `stop` resolves. A pass that is cut off loses nothing: the next start goes on from the ledger.
-/// `report` is told how each pass went.
+/// Between two rounds at least so many times the cost of the last one, so that a stream of events costs no core.
+const REST: u32 = 4;
+const LONGEST_REST: Duration = Duration::from_millis(400);
+/// Events that belong together come within this time.
+const TOGETHER: Duration = Duration::from_millis(10);
+/// The longest time between scans of directories that send no events.
+const DEAF_SCAN: Duration = Duration::from_secs(10);
+/// After a round that failed as a whole: the ledger or the spool cannot be used.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// How long a round may take to end when asked to stop.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// Ships until `stop` resolves; what is cut off goes on at the next start.
 ///
 /// # Errors
-/// When the ledger or the spool cannot be used.
-pub async fn run(
-    ship: &Ship,
-    feeds: &[Feed],
-    stop: impl Future<Output = ()>,
-    mut report: impl FnMut(&Outcome),
-) -> Result<()> {
-    let mut alarm = Alarm::new(feeds);
-    let settle = feeds.iter().map(|feed| feed.settle).max().unwrap_or_default();
+/// When the patterns of a feed are wrong.
+pub async fn run(ship: &Ship, stop: impl Future<Output = ()>) -> Result<()> {
+    let shared = &ship.shared;
+    let mut alarm = Alarm::new(shared.feeds.iter().map(|feed| &**feed));
+    let mut packer = Packer::new(shared)?;
+    let mut crew = Crew::start(shared, Mode::Daemon);
     let mut stop = std::pin::pin!(stop);
+    let mut forgiven = Instant::now();
     loop {
+        let started = Instant::now();
+        let round = {
+            let mut outcome = Outcome::default();
+            let mut round = std::pin::pin!(packer.round(&mut crew, &mut outcome));
+            tokio::select! {
+                () = &mut stop => {
+                    shared.stop();
+                    // What it packs is given up at the next piece; later than that, the next start clears it away.
+                    let _ = tokio::time::timeout(GRACE, round).await;
+                    break;
+                }
+                round = &mut round => round,
+            }
+        };
+        let every = if alarm.deaf() { shared.upload.scan_every.min(DEAF_SCAN) } else { shared.upload.scan_every };
+        let (wait, blocked) = match round {
+            Ok(Round { again: true, .. }) => continue,
+            Ok(round) => (round.due.unwrap_or(every).min(every), !round.blocked.is_empty()),
+            Err(error) => {
+                shared.left_out("a round".to_owned(), error);
+                (AFTER_FAILURE, false)
+            }
+        };
+        let rest = (started.elapsed() * REST).min(LONGEST_REST);
+        let until = Instant::now() + wait;
         tokio::select! {
-            () = &mut stop => return Ok(()),
-            outcome = ship.pass(feeds, false) => report(&outcome?),
+            () = &mut stop => break,
+            () = tokio::time::sleep_until(until) => {}
+            () = alarm.rings() => tokio::time::sleep(rest.max(TOGETHER)).await,
+            () = crew.moves(), if blocked => {}
         }
-        tokio::select! {
-            () = &mut stop => return Ok(()),
-            () = tokio::time::sleep(ship.upload.scan_every) => {}
-            () = async {
-                alarm.rings().await;
-                // What woke us has to stand still first.
-                tokio::time::sleep(settle + Duration::from_millis(50)).await;
-            } => {}
+        if forgiven.elapsed() >= every {
+            forgiven = Instant::now();
+            packer.forgive();
+            alarm.arm();
         }
     }
+    crew.park().await.map(|_| ())
 }

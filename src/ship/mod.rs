@@ -1,45 +1,68 @@
-//! From a file on disk to a confirmed shipment.
+//! From files on disk to confirmed shipments.
 //!
-//! Order of events for one file: scan finds it settled → pack writes it to the spool and the ledger takes it in → an
-//! upload address is granted → storage has it → the intent to finalise is recorded, then `done_upload` is called →
-//! finalised → the service's counters confirm it → the source is kept, deleted or archived.
+//! Order of events: scan finds files settled → plan decides what is new and what is joined → the files are claimed → pack
+//! writes one shipment to the spool, and the ledger takes it in → an upload address is granted → storage has it → the
+//! intent to finalise is recorded, then `done_upload` is called → finalised → the service's counters confirm it → the
+//! sources are kept, deleted or archived. A large shipment is stored while it is still being packed; it is committed
+//! there only after the ledger has taken it in.
+//!
+//! One packer works for all feeds, since it uses every core. Each tenant has a worker of its own that sends: what one
+//! service does never delays another. Several processes may work on one state directory: a file is packed, and a
+//! shipment sent, by the one that the ledger names as its owner.
 //!
 //! It never changes a source file, never ships without a ledger row, and never repeats a `done_upload` whose answer
-//! was lost. One process at a time works on a state directory; it holds [`Lock`].
+//! was lost.
 
+mod away;
+mod confirm;
+mod crew;
 pub mod daemon;
 pub mod gzip;
+mod head;
+mod owner;
 mod pack;
+mod packer;
+mod plan;
 mod scan;
+mod seal;
 mod send;
+mod spool;
 mod watch;
+mod whole;
 
-use crate::config::{After, Feed, Upload};
+use crate::config::{Feed, Upload};
 use crate::domain::TenantName;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::Ledger;
 use crate::service::Service;
+use owner::Owner;
+use seal::Seal;
+use spool::Spool;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use packer::{LeftOut, Would, would_ship};
 
 /// What happened, for whoever draws or logs it.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// A file is being packed.
+    /// A file, or several that are joined, is being packed.
     Packing {
-        /// The source.
+        /// The first source.
         source: PathBuf,
-        /// Its length.
+        /// Raw bytes.
         bytes: u64,
     },
-    /// A file lies in the spool.
+    /// A shipment lies in the spool.
     Packed {
         /// Shipment number.
         id: i64,
-        /// The source.
+        /// The first source.
         source: PathBuf,
+        /// How many files it holds, or holds parts of.
+        files: u64,
         /// Raw bytes.
         raw: u64,
         /// Bytes to send.
@@ -73,7 +96,7 @@ pub enum Event {
     },
 }
 
-/// Takes events; called from the task that ships.
+/// Takes events; called from the tasks that ship.
 pub type Events = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// How a pass ended.
@@ -83,6 +106,8 @@ pub struct Outcome {
     pub finalised: Vec<i64>,
     /// Files and shipments left out, each with the reason.
     pub left_out: Vec<(String, Error)>,
+    /// Shipments and files that another process has in hand.
+    pub elsewhere: u64,
 }
 
 impl Outcome {
@@ -107,68 +132,138 @@ impl Outcome {
             None => error,
         })
     }
-}
 
-/// The right to ship from a state directory; given back when dropped, also by a crash.
-#[derive(Debug)]
-pub struct Lock {
-    _file: File,
-}
-
-impl Lock {
-    /// Takes the lock of a state directory.
-    ///
-    /// # Errors
-    /// Kind `Locked` when another process has it.
-    pub fn take(state_dir: &Path) -> Result<Lock> {
-        let path = state_dir.join("lock");
-        let failed = |error| Error::failed(format!("cannot lock {}", path.display())).cause(error);
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
-            Err(std::fs::TryLockError::WouldBlock) => {
-                Err(Error::new(Kind::Locked, format!("another logweir is shipping from {}", state_dir.display()))
-                    .hint("it does the work; see what it does with: logweir status"))
-            }
-            Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
-        }
+    fn merge(&mut self, other: Outcome) {
+        self.finalised.extend(other.finalised);
+        self.left_out.extend(other.left_out);
+        self.elsewhere += other.elsewhere;
     }
 }
 
-/// Everything a pass needs.
-pub struct Ship {
+/// Everything shipping needs, shared by its tasks.
+struct Shared {
     ledger: Ledger,
-    spool: PathBuf,
+    state_dir: PathBuf,
+    spool: Spool,
+    owner: Owner,
+    seal: Seal,
     services: BTreeMap<TenantName, Service>,
+    feeds: Vec<Arc<Feed>>,
     upload: Upload,
     events: Events,
-    _lock: Lock,
+    /// Packed bytes that wait for the wire, over all shipments.
+    backlog: gzip::Backlog,
+    /// Set when we are asked to stop; looked at between pieces.
+    stop: AtomicBool,
+    /// The same, for who waits.
+    halt: tokio::sync::watch::Sender<bool>,
+    /// What was said about what, so that a daemon repeats nothing.
+    said: Mutex<BTreeMap<String, String>>,
+}
+
+/// Packed bytes always on their way, for a large shipment begins to be sent when it has so many; and packed bytes that
+/// mean the wire is the limit.
+const ON_THEIR_WAY: u64 = 72 << 20;
+const A_LOT: u64 = 192 << 20;
+/// Complaints remembered before all are forgotten.
+const MOST_SAID: usize = 10_000;
+
+impl Shared {
+    fn event(&self, event: Event) {
+        if matches!(event, Event::Finalised { .. }) {
+            // It works again: the same trouble would be news.
+            self.said.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+        (self.events)(event);
+    }
+
+    fn left_out(&self, what: String, error: Error) -> (String, Error) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.len() >= MOST_SAID {
+            said.clear();
+        }
+        let why = error.one_line();
+        let again = said.insert(what.clone(), why.clone()).is_some_and(|before| before == why);
+        drop(said);
+        if !again {
+            self.event(Event::LeftOut { what: what.clone(), why });
+        }
+        (what, error)
+    }
+
+    fn feed(&self, tenant: &TenantName, name: &str) -> Option<&Arc<Feed>> {
+        self.feeds.iter().find(|feed| feed.tenant == *tenant && feed.name == name)
+    }
+
+    /// Bytes of the spool that one tenant may use: an outage of one leaves room for the others.
+    fn quota(&self) -> u64 {
+        self.upload.spool_max.0 / (self.services.len().max(1) as u64)
+    }
+
+    /// Asks everything under way to stop at the next safe point.
+    fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.halt.send_replace(true);
+    }
+
+    /// Resolves when we are asked to stop.
+    async fn halted(&self) {
+        // The sender lives as long as we do.
+        let _ = self.halt.subscribe().wait_for(|halt| *halt).await;
+    }
+
+    /// Takes over from processes that are dead.
+    fn recover(&self) -> Result<()> {
+        for name in self.ledger.owners()? {
+            if name != self.owner.name() && !owner::lives(&self.state_dir, &name) {
+                self.ledger.recover(Some(&name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A process's part in shipping the feeds of a configuration.
+#[derive(Clone)]
+pub struct Ship {
+    shared: Arc<Shared>,
 }
 
 impl Ship {
-    /// Prepares shipping: recovers what a crash left, and clears half-written spool files.
+    /// Prepares shipping: registers this process, takes over what dead ones left, clears half-written spool files.
     ///
     /// # Errors
-    /// When the spool cannot be used or the ledger cannot be written.
+    /// When the state directory cannot be used or the ledger cannot be written.
     pub fn new(
         ledger: Ledger,
         state_dir: &Path,
         services: BTreeMap<TenantName, Service>,
+        feeds: Vec<Feed>,
         upload: Upload,
         events: Events,
-        lock: Lock,
     ) -> Result<Ship> {
-        let spool = state_dir.join("spool");
-        let failed = |error| Error::failed(format!("cannot use the spool {}", spool.display())).cause(error);
-        std::fs::create_dir_all(&spool).map_err(failed)?;
-        for entry in std::fs::read_dir(&spool).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.extension().is_some_and(|extension| extension == "tmp") {
-                std::fs::remove_file(&path).map_err(failed)?;
-            }
-        }
-        ledger.recover()?;
-        Ok(Ship { ledger, spool, services, upload, events, _lock: lock })
+        let owner = Owner::register(state_dir)?;
+        let spool = Spool::open(state_dir, owner.name(), &ledger)?;
+        let seal = Seal::open(state_dir)?;
+        // What an earlier version was finalising has no owner.
+        ledger.recover(None)?;
+        let shared = Shared {
+            ledger,
+            state_dir: state_dir.to_path_buf(),
+            spool,
+            owner,
+            seal,
+            services,
+            feeds: feeds.into_iter().map(Arc::new).collect(),
+            upload,
+            events,
+            backlog: gzip::Backlog::new(ON_THEIR_WAY, A_LOT),
+            stop: AtomicBool::new(false),
+            halt: tokio::sync::watch::Sender::new(false),
+            said: Mutex::default(),
+        };
+        shared.recover()?;
+        Ok(Ship { shared: Arc::new(shared) })
     }
 
     /// One pass over the feeds: pack what is new, send what waits, look at the counters. With `wait`, the counters are
@@ -176,107 +271,63 @@ impl Ship {
     ///
     /// # Errors
     /// When the ledger or the spool cannot be used; a file that cannot be shipped is in the outcome instead.
-    pub async fn pass(&self, feeds: &[Feed], wait: bool) -> Result<Outcome> {
+    pub async fn pass(&self, wait: bool) -> Result<Outcome> {
         let mut outcome = Outcome::default();
-        // What waits from before goes first, and makes room in the spool.
-        self.send_waiting(feeds, &mut outcome).await?;
-        for feed in feeds {
-            let found = scan::settled(feed)?;
-            for (path, error) in found.left_out {
-                self.leave_out(&mut outcome, path.display().to_string(), error);
-            }
-            for candidate in found.files {
-                if self.ledger.seen(&feed.tenant, &feed.name, &candidate.mark)? {
-                    continue;
-                }
-                match self.pack(feed, &candidate).await {
-                    Ok(Some(_)) => self.send_waiting(feeds, &mut outcome).await?,
-                    Ok(None) => {}
-                    Err(error) => self.leave_out(&mut outcome, candidate.path.display().to_string(), error),
-                }
-            }
-        }
-        if wait {
-            self.confirm(&mut outcome).await?;
-        } else {
-            self.look(&mut outcome).await?;
-        }
-        self.report_uncertain(&mut outcome)?;
+        self.shared.put_away().await;
+        let mut crew = crew::Crew::start(&self.shared, crew::Mode::Once);
+        let packed = packer::Packer::new(&self.shared)?.until_done(&mut crew, &mut outcome).await;
+        let ended = crew.finish(wait).await;
+        packed?;
+        outcome.merge(ended?);
         Ok(outcome)
     }
 
-    fn leave_out(&self, outcome: &mut Outcome, what: String, error: Error) {
-        (self.events)(Event::LeftOut { what: what.clone(), why: error.one_line() });
-        outcome.left_out.push((what, error));
+    /// Asks a pass under way to end at the next safe point: it parks what it stores, and waits for a call that must
+    /// not be cut off.
+    pub fn stop(&self) {
+        self.shared.stop();
     }
 }
 
-/// The settled files of a feed that are not known yet, with their lengths; nothing is read or written.
+/// Whether the process that has a shipment in hand lives: a person's orders would cross its work.
 ///
 /// # Errors
-/// When the ledger cannot be read or a pattern is wrong.
-pub fn would_ship(ledger: &Ledger, feed: &Feed) -> Result<Vec<(PathBuf, u64)>> {
-    let mut files = Vec::new();
-    for candidate in scan::settled(feed)?.files {
-        if !ledger.seen(&feed.tenant, &feed.name, &candidate.mark)? {
-            files.push((candidate.path, candidate.mark.size));
+/// Kind `Locked` when it does, or when there is no such shipment.
+pub fn free(ledger: &Ledger, state_dir: &Path, shipment: i64) -> Result<()> {
+    match ledger.shipment(shipment)?.owner {
+        Some(name) if owner::lives(state_dir, &name) => {
+            let process = name.split('.').next().unwrap_or_default();
+            Err(Error::new(
+                Kind::Locked,
+                format!("another logweir (process {process}) has shipment {shipment} in hand"),
+            )
+            .hint("it goes on by itself; stop that process first to change what it does"))
         }
-    }
-    Ok(files)
-}
-
-/// What is done with the source once the service took it.
-fn put_away(after: &After, source: &Path) -> Result<()> {
-    let failed = |what: &str, error: std::io::Error| {
-        Error::failed(format!("shipped, but cannot {what} {}", source.display())).cause(error)
-    };
-    match after {
-        After::Keep => Ok(()),
-        After::Delete => match std::fs::remove_file(source) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed("delete", error)),
-            _ => Ok(()),
-        },
-        After::Archive(dir) => {
-            std::fs::create_dir_all(dir).map_err(|error| failed("make the archive for", error))?;
-            let name = source.file_name().unwrap_or_default().to_string_lossy();
-            for number in 0..10_000 {
-                let to = dir.join(if number == 0 { name.to_string() } else { format!("{name}.{number}") });
-                // A hard link never overwrites; the old name goes only after the new one stands.
-                match std::fs::hard_link(source, &to) {
-                    Ok(()) => return std::fs::remove_file(source).map_err(|error| failed("move", error)),
-                    Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                    Err(error) => return Err(failed("archive (the archive must be on the same file system)", error)),
-                }
-            }
-            Err(Error::failed(format!("shipped, but the archive is full of files named {name}")))
-        }
+        _ => Ok(()),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod testing {
+    //! A feed for the tests of this folder.
 
-    #[test]
-    fn a_second_process_is_told_that_the_work_is_done_by_another() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = Lock::take(dir.path()).unwrap();
-        assert_eq!(Lock::take(dir.path()).unwrap_err().kind(), Kind::Locked);
-        drop(first);
-        assert!(Lock::take(dir.path()).is_ok());
-    }
+    use crate::config::{After, Destination, Feed, Join};
+    use crate::domain::TenantName;
+    use std::time::Duration;
 
-    #[test]
-    fn archiving_never_overwrites() {
-        let dir = tempfile::tempdir().unwrap();
-        let archive = dir.path().join("archive");
-        for content in ["one", "two"] {
-            let source = dir.path().join("access.log.1");
-            std::fs::write(&source, content).unwrap();
-            put_away(&After::Archive(archive.clone()), &source).unwrap();
-            assert!(!source.exists());
+    pub(super) fn feed(paths: &[String]) -> Feed {
+        Feed {
+            name: "f".to_owned(),
+            paths: paths.to_vec(),
+            exclude: Vec::new(),
+            tenant: TenantName::default_tenant(),
+            log_type: "SQUID_NATIVE".parse().unwrap(),
+            destination: Destination::Snapshot("s".to_owned()),
+            settle: Duration::ZERO,
+            after: After::Keep,
+            after_confirmed: false,
+            gzip: true,
+            join: Join::default(),
         }
-        assert_eq!(std::fs::read_to_string(archive.join("access.log.1")).unwrap(), "one");
-        assert_eq!(std::fs::read_to_string(archive.join("access.log.1.1")).unwrap(), "two");
     }
 }

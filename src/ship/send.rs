@@ -1,289 +1,291 @@
-//! Grant → store → finalise → confirm, for one shipment after the other.
+//! Grant → store → finalise, for one shipment.
 //!
-//! The intent to finalise is in the ledger before the call. If the answer is lost, the shipment is uncertain and
-//! nothing else is finalised on its data source until the counters have told what happened.
+//! The upload address is kept sealed, with the blocks that storage has, so that a broken upload goes on where it was.
+//! The intent to finalise is in the ledger before the call. If the answer is lost, the shipment is uncertain and nothing
+//! else is finalised on its data source until the counters have told what happened.
 
-use super::{Event, Outcome, Ship, put_away};
-use crate::config::Feed;
+use super::confirm::Book;
+use super::{Event, Shared, seal};
 use crate::domain::{DataSource, LogType};
-use crate::error::{Error, Result};
-use crate::ledger::{Baseline, Shipment, Stage};
-use crate::service::{FailureKind, Growth, NoBlockLog, Service, StoreOptions, Stream, Target};
-use std::collections::BTreeSet;
+use crate::error::Error;
+use crate::ledger::{Shipment, Stage, Turn};
+use crate::service::{BlockLog, Failure, FailureKind, Grant, Growth, Service, StoreOptions, Target};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
-/// Most shipments looked at in one pass.
-const BATCH: usize = 1_000;
-/// Between two looks at the counters.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// Addresses asked for, when one expires while storing.
+/// Addresses asked for in one go, when one expires while storing.
 const GRANTS: u32 = 3;
+/// Refused finalisations, each with everything stored anew, before a person has to look.
+const MOST_REFUSALS: u64 = 3;
+/// How long one waits for its turn on a data source before the others are tried.
+const PATIENCE: Duration = Duration::from_secs(20);
 
-impl Ship {
-    /// Sends what is packed, oldest first; one failing data source does not stop the others.
-    pub(super) async fn send_waiting(&self, feeds: &[Feed], outcome: &mut Outcome) -> Result<()> {
-        self.resolve_uncertain().await?;
-        let uncertain = self.ledger.shipments(&[Stage::Uncertain], BATCH)?;
-        let mut blocked: BTreeSet<_> = uncertain.iter().map(|s| (s.tenant.clone(), s.destination.clone())).collect();
-        let mut waiting = self.ledger.shipments(&[Stage::Packed], BATCH)?;
-        waiting.reverse();
-        for shipment in waiting {
-            let Some(service) = self.services.get(&shipment.tenant) else { continue };
-            let destination = (shipment.tenant.clone(), shipment.destination.clone());
-            if blocked.contains(&destination) || outcome.left_out.iter().any(|(what, _)| *what == shipment.source) {
-                continue;
-            }
-            match self.send(service, &shipment).await {
-                Ok(()) => {
-                    outcome.finalised.push(shipment.id);
-                    (self.events)(Event::Finalised { id: shipment.id });
-                    let feed = feeds.iter().find(|feed| feed.name == shipment.feed && feed.tenant == shipment.tenant);
-                    let after = feed.map_or(Ok(()), |feed| put_away(&feed.after, Path::new(&shipment.source)));
-                    if let Err(error) = after {
-                        self.leave_out(outcome, shipment.source.clone(), error);
-                    }
-                }
-                Err(error) => {
-                    self.leave_out(outcome, shipment.source.clone(), error);
-                    blocked.insert(destination);
-                }
-            }
+/// Why a shipment did not go through, and whom else that concerns.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// Everything of the tenant.
+    Tenant(Error),
+    /// Everything for the data source.
+    Destination(Error),
+    /// This one.
+    Shipment(Error),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Trouble {
+        Trouble::Tenant(error)
+    }
+}
+
+fn trouble(failure: Failure) -> Trouble {
+    let wide =
+        !matches!(failure.kind, FailureKind::Refused | FailureKind::AddressExpired | FailureKind::UnknownDataSource);
+    let unknown = failure.kind == FailureKind::UnknownDataSource;
+    let error = Error::from(failure);
+    match (wide, unknown) {
+        (true, _) => Trouble::Tenant(error),
+        (_, true) => Trouble::Destination(error),
+        _ => Trouble::Shipment(error),
+    }
+}
+
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// The blocks of one address: in the ledger once the shipment is there, in memory until then.
+pub(super) struct Blocks {
+    shared: Arc<Shared>,
+    state: Mutex<BlockState>,
+}
+
+struct BlockState {
+    shipment: Option<i64>,
+    done: Vec<(u32, u64)>,
+}
+
+impl Blocks {
+    pub(super) fn new(shared: &Arc<Shared>, shipment: Option<i64>, done: Vec<(u32, u64)>) -> Blocks {
+        Blocks { shared: shared.clone(), state: Mutex::new(BlockState { shipment, done }) }
+    }
+
+    /// The ledger has the shipment now: address and blocks so far are kept with it.
+    pub(super) fn attach(&self, id: i64, grant: &Grant) -> crate::error::Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sealed) = self.shared.seal.seal(id, grant) {
+            self.shared.ledger.granted(id, &sealed, &state.done)?;
+            state.shipment = Some(id);
         }
         Ok(())
     }
+}
 
-    async fn send(&self, service: &Service, shipment: &Shipment) -> Result<()> {
-        let id = shipment.id;
-        let spool = self.spool.join(&shipment.spool);
-        if !spool.is_file() {
-            let why = "its spool file is missing";
-            self.ledger.advance(id, Stage::Held, Some(why))?;
-            return Err(Error::failed(format!("shipment {id} is held"))
-                .cause(why)
-                .hint(format!("take its file again: logweir forget {id}")));
+impl BlockLog for Blocks {
+    fn done(&self) -> Vec<(u32, u64)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).done.clone()
+    }
+
+    fn record(&self, index: u32, len: u64) -> crate::error::Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.shipment {
+            Some(id) => self.shared.ledger.record_block(id, index, len),
+            None => {
+                state.done.push((index, len));
+                Ok(())
+            }
         }
-        let log_type: LogType = shipment.log_type.parse().map_err(Error::failed)?;
-        let url = match self.store(service, shipment, &spool, &log_type).await {
-            Ok(url) => url,
-            Err(failure) => {
-                self.ledger.note(id, &failure.message)?;
-                return Err(failure.into());
+    }
+}
+
+/// An upload address of before, with the blocks that storage has there.
+type Kept = (Grant, crate::ledger::Blocks);
+
+impl Shared {
+    /// How storing behaves: what is in flight is bounded over all tenants, and so is the bandwidth.
+    pub(super) fn store_options(self: &Arc<Self>, id: i64, total: u64) -> StoreOptions {
+        let tenants = self.services.len().max(1);
+        let (events, backlog, gone) = (self.events.clone(), self.backlog.clone(), AtomicU64::new(0));
+        let progress = move |sent: u64| {
+            let before = gone.fetch_max(sent, Ordering::Relaxed);
+            backlog.gone(sent.saturating_sub(before));
+            if id != 0 {
+                events(Event::Storing { id, sent, total: total.max(sent) });
             }
         };
-        self.ledger.advance(id, Stage::Stored, None)?;
+        StoreOptions {
+            parallel: (12 / tenants).clamp(1, 4),
+            bandwidth: self.upload.bandwidth.map(|cap| cap.0.max(1)),
+            progress: Some(Arc::new(progress)),
+        }
+    }
+
+    /// Shipments of one tenant that may be stored at once. With a cap on bandwidth a second one gains nothing.
+    pub(super) fn in_flight(&self) -> usize {
+        if self.services.len() <= 2 && self.upload.bandwidth.is_none() { 2 } else { 1 }
+    }
+
+    /// Brings a packed or stored shipment to finalised.
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        service: &Service,
+        shipment: &Shipment,
+        book: &Book,
+    ) -> Result<(), Trouble> {
+        let id = shipment.id;
+        let mut stage = shipment.stage;
+        for _ in 0..=MOST_REFUSALS {
+            let kept = self.kept_grant(id)?;
+            let grant = match (stage, kept) {
+                (Stage::Stored, Some((grant, _))) => grant,
+                (Stage::Stored, None) => {
+                    // Its address is gone or has expired: what was stored there cannot be finalised.
+                    self.ledger.advance(id, Stage::Packed, Some("its upload address expired"))?;
+                    self.store(service, shipment, None).await?
+                }
+                (_, kept) => self.store(service, shipment, kept).await?,
+            };
+            if self.finalise(service, shipment, &grant, book).await? {
+                return Ok(());
+            }
+            stage = Stage::Packed;
+        }
+        Err(Trouble::Shipment(Error::failed(format!("shipment {id} is refused again and again"))))
+    }
+
+    fn kept_grant(&self, id: i64) -> crate::error::Result<Option<Kept>> {
+        let Some((sealed, blocks)) = self.ledger.grant(id)? else { return Ok(None) };
+        let grant = self.seal.unseal(id, &sealed).filter(|grant| !seal::expired(grant, now()));
+        Ok(grant.map(|grant| (grant, blocks)))
+    }
+
+    /// Stores the spool file, with a new address when one expires; a kept address goes on by block.
+    async fn store(
+        self: &Arc<Self>,
+        service: &Service,
+        shipment: &Shipment,
+        mut kept: Option<Kept>,
+    ) -> Result<Grant, Trouble> {
+        let id = shipment.id;
+        let spool = self.spool.path(&shipment.spool);
+        let intact = std::fs::metadata(&spool).is_ok_and(|meta| meta.len() == shipment.packed);
+        if !intact {
+            let why = "its spool file is missing or damaged";
+            self.ledger.advance(id, Stage::Held, Some(why))?;
+            let hint = format!("take its files again: logweir forget {id}");
+            return Err(Trouble::Shipment(Error::failed(format!("shipment {id} is held")).cause(why).hint(hint)));
+        }
+        let log_type: LogType = shipment.log_type.parse().map_err(Error::failed)?;
+        let options = self.store_options(id, shipment.packed);
+        let mut expired = 0;
+        loop {
+            let (grant, blocks) = match kept.take() {
+                Some((grant, done)) => (grant, Blocks::new(self, Some(id), done)),
+                None => {
+                    let grant = service.upload_url(&name_of(shipment), &log_type).await;
+                    let grant = grant.map_err(|failure| self.noted(id, failure))?;
+                    let blocks = Blocks::new(self, None, Vec::new());
+                    blocks.attach(id, &grant)?;
+                    (grant, blocks)
+                }
+            };
+            let (_sender, growth) = watch::channel(Growth { len: shipment.packed, finished: true });
+            match service.store(&grant, &spool, growth, &blocks, &options).await {
+                Ok(_) => {
+                    self.ledger.advance(id, Stage::Stored, None)?;
+                    return Ok(grant);
+                }
+                Err(failure) if failure.kind == FailureKind::AddressExpired && expired < GRANTS => {
+                    expired += 1;
+                    tracing::info!(shipment = id, "the upload address was refused; asking for a new one");
+                    self.ledger.ungrant(id)?;
+                }
+                Err(failure) => return Err(self.noted(id, failure)),
+            }
+        }
+    }
+
+    /// The failure, noted with the shipment.
+    fn noted(&self, id: i64, failure: Failure) -> Trouble {
+        match self.ledger.note(id, &failure.message) {
+            Ok(()) => trouble(failure),
+            Err(error) => Trouble::Tenant(error),
+        }
+    }
+
+    /// Finalises a stored shipment. `false` when it was refused and has to be stored anew.
+    async fn finalise(
+        &self,
+        service: &Service,
+        shipment: &Shipment,
+        grant: &Grant,
+        book: &Book,
+    ) -> Result<bool, Trouble> {
+        let id = shipment.id;
         let target = if shipment.snapshot {
             Target::Snapshot(shipment.destination.clone())
         } else {
             Target::Continuous(shipment.destination.parse::<DataSource>().map_err(Error::failed)?)
         };
-        let baseline = match self.baseline(service, shipment).await {
-            Ok(baseline) => baseline,
-            Err(error) => {
-                self.ledger.advance(id, Stage::Packed, Some(&error.one_line()))?;
-                return Err(error);
-            }
-        };
-        self.ledger.finalising(id, baseline)?;
-        match service.done_upload(&url, &target).await {
-            Ok(_) => {
-                self.ledger.advance(id, Stage::Finalised, None)?;
-                // The service has it; a spool file that stays costs space only.
-                if let Err(error) = std::fs::remove_file(&spool) {
-                    tracing::warn!("cannot remove {}: {error}", spool.display());
+        let started = tokio::time::Instant::now();
+        loop {
+            // Read anew while waiting: the counters must not be older than the turn by much.
+            let counters = if shipment.snapshot { None } else { book.counters(service, &shipment.destination).await? };
+            match self.ledger.finalising(id, counters)? {
+                Turn::Yours => break,
+                Turn::Later if started.elapsed() < PATIENCE => tokio::time::sleep(Duration::from_millis(50)).await,
+                Turn::Later => {
+                    let error = Error::failed("another shipment of the data source is being finalised");
+                    return Err(Trouble::Destination(error.hint("it is tried again by itself")));
                 }
-                Ok(())
+                Turn::Blocked(other) => {
+                    let error = Error::failed(format!("shipment {id} waits until shipment {other} is decided"))
+                        .cause(
+                            "the answer to that one's last step was lost, and the service's counters do not tell yet",
+                        )
+                        .hint("later passes decide it by the counters; nothing is sent twice meanwhile");
+                    return Err(Trouble::Destination(error));
+                }
+            }
+        }
+        match service.done_upload(&grant.url, &target).await {
+            Ok(_) => {
+                self.ledger.finalised(id)?;
+                self.spool.remove(&shipment.spool);
+                self.event(Event::Finalised { id });
+                Ok(true)
             }
             Err(failure) if failure.kind == FailureKind::MaybeDone => {
                 self.ledger.advance(id, Stage::Uncertain, Some(&failure.message))?;
-                Err(Error::from(failure)
-                    .hint("the service's counters will tell whether it arrived; nothing is sent twice"))
+                let error = Error::from(failure)
+                    .hint("the service's counters will tell whether it arrived; nothing is sent twice");
+                Err(Trouble::Destination(error))
+            }
+            Err(failure) if failure.kind == FailureKind::Refused => {
+                let stage = self.ledger.refused(id, &failure.message, MOST_REFUSALS)?;
+                if stage == Stage::Packed {
+                    return Ok(false);
+                }
+                let hint = format!("see why in the portal's governance log, then: logweir retry {id}");
+                Err(Trouble::Shipment(Error::from(failure).hint(hint)))
             }
             Err(failure) => {
-                let held = matches!(failure.kind, FailureKind::UnknownDataSource | FailureKind::Refused);
-                self.ledger.advance(id, Stage::Held, Some(&failure.message))?;
-                if !held {
-                    self.ledger.retry(id)?;
-                    self.ledger.note(id, &failure.message)?;
-                }
-                Err(failure.into())
+                // It surely did not take place: what is stored stays good.
+                self.ledger.advance(id, Stage::Stored, Some(&failure.message))?;
+                Err(trouble(failure))
             }
         }
-    }
-
-    /// Asks for an address and stores the spool file there, with a new address when one expires.
-    async fn store(
-        &self,
-        service: &Service,
-        shipment: &Shipment,
-        spool: &Path,
-        log_type: &LogType,
-    ) -> std::result::Result<crate::config::secret::SafeUrl, crate::service::Failure> {
-        let name = Path::new(&shipment.source).file_name().unwrap_or_default().to_string_lossy();
-        let packed = spool.extension().is_some_and(|extension| extension == "gz")
-            && !name.ends_with(".gz")
-            && !name.ends_with(".zip");
-        let name = if packed { format!("{name}.gz") } else { name.into_owned() };
-        let (id, total, events) = (shipment.id, shipment.packed, self.events.clone());
-        let options = StoreOptions {
-            bandwidth: self.upload.bandwidth.map(|cap| cap.0),
-            progress: Some(Arc::new(move |sent| events(Event::Storing { id, sent, total }))),
-            ..StoreOptions::default()
-        };
-        for grant in 1.. {
-            let granted = service.upload_url(&name, log_type).await?;
-            let (_sender, growth) = watch::channel(Growth { len: shipment.packed, finished: true });
-            match service.store(&granted, spool, growth, &NoBlockLog, &options).await {
-                Ok(_) => return Ok(granted.url),
-                Err(failure) if failure.kind == FailureKind::AddressExpired && grant < GRANTS => {
-                    tracing::info!(shipment = id, "the upload address was refused; asking for a new one");
-                }
-                Err(failure) => return Err(failure),
-            }
-        }
-        unreachable!("the loop ends by return")
-    }
-
-    /// The counters before a finalisation; none for a snapshot, which has no counters yet.
-    async fn baseline(&self, service: &Service, shipment: &Shipment) -> Result<Option<Baseline>> {
-        if shipment.snapshot {
-            return Ok(None);
-        }
-        let streams = service.streams().await?;
-        let Some(stream) = streams.iter().find(|stream| stream.name == shipment.destination) else {
-            let names = streams.iter().map(|stream| stream.name.as_str());
-            let near = crate::config::nearest(&shipment.destination, names.clone());
-            let error = Error::failed(format!("the service has no data source {:?}", shipment.destination));
-            return Err(match near {
-                Some(near) => error.hint(format!("did you mean {near:?}?")),
-                None => error.hint(format!("it has: {}", names.collect::<Vec<_>>().join(", "))),
-            });
-        };
-        let finalised = self.ledger.shipments(&[Stage::Finalised], BATCH)?;
-        let counters = Counters::of(stream);
-        let pending = finalised.iter().filter(|s| same_destination(s, shipment) && !counters.include(s.baseline));
-        Ok(Some(Baseline { history: counters.history, fails: counters.fails, pending: pending.count() as u64 }))
-    }
-
-    /// Looks whether shipments whose answer was lost arrived: the counters grew by more than what was known.
-    async fn resolve_uncertain(&self) -> Result<()> {
-        let uncertain = self.ledger.shipments(&[Stage::Uncertain], BATCH)?;
-        for shipment in uncertain {
-            let Some(service) = self.services.get(&shipment.tenant) else { continue };
-            let Ok(streams) = service.streams().await else { continue };
-            let stream = streams.iter().find(|stream| stream.name == shipment.destination);
-            if stream.is_some_and(|stream| Counters::of(stream).include(shipment.baseline)) {
-                self.ledger.advance(shipment.id, Stage::Finalised, None)?;
-                (self.events)(Event::Finalised { id: shipment.id });
-                // As after an ordinary finalisation: the service has it.
-                let _ = std::fs::remove_file(self.spool.join(&shipment.spool));
-            } else if stream.is_some() && shipment.baseline.is_some() && self.waited_long_enough(&shipment) {
-                // Every log that arrived has been counted by now, and this one was not: it never arrived.
-                self.ledger.advance(shipment.id, Stage::Packed, Some("it did not arrive; sent again"))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn waited_long_enough(&self, shipment: &Shipment) -> bool {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let since = Duration::from_secs(u64::try_from(shipment.updated).unwrap_or_default());
-        now.saturating_sub(since) > self.upload.uncertain_for
-    }
-
-    /// Reports what the counters have not decided yet.
-    pub(super) fn report_uncertain(&self, outcome: &mut Outcome) -> Result<()> {
-        for shipment in self.ledger.shipments(&[Stage::Uncertain], BATCH)? {
-            let error = Error::failed(format!("shipment {} is uncertain", shipment.id))
-                .cause(
-                    "the answer to done_upload was lost, and the service's counters do not tell yet whether it arrived",
-                )
-                .hint("later passes decide it by the counters; nothing is sent twice meanwhile");
-            if !outcome.left_out.iter().any(|(what, _)| *what == shipment.source) {
-                self.leave_out(outcome, shipment.source, error);
-            }
-        }
-        Ok(())
-    }
-
-    /// Watches the counters until every finalised shipment is decided or the configured time is over.
-    pub(super) async fn confirm(&self, outcome: &mut Outcome) -> Result<()> {
-        let until = Instant::now() + self.upload.confirm_for;
-        let mut pause = Duration::from_millis(500);
-        loop {
-            self.look(outcome).await?;
-            let left = self.ledger.shipments(&[Stage::Finalised], BATCH)?;
-            let undecided = left.iter().any(|s| s.baseline.is_some() && outcome.finalised.contains(&s.id));
-            if !undecided || Instant::now() + pause > until {
-                return Ok(());
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LOOK_EVERY);
-        }
-    }
-
-    /// One look at the counters of every tenant with undecided shipments.
-    pub(super) async fn look(&self, outcome: &mut Outcome) -> Result<()> {
-        let finalised = self.ledger.shipments(&[Stage::Finalised], BATCH)?;
-        for (tenant, service) in &self.services {
-            let ours: Vec<&Shipment> =
-                finalised.iter().filter(|s| s.tenant == *tenant && s.baseline.is_some()).collect();
-            if ours.is_empty() {
-                continue;
-            }
-            let streams = match service.streams().await {
-                Ok(streams) => streams,
-                Err(failure) => {
-                    self.leave_out(outcome, format!("confirmation for tenant {tenant}"), failure.into());
-                    continue;
-                }
-            };
-            for shipment in ours {
-                let Some(stream) = streams.iter().find(|stream| stream.name == shipment.destination) else { continue };
-                let (counters, Some(baseline)) = (Counters::of(stream), shipment.baseline) else { continue };
-                if !counters.include(Some(baseline)) {
-                    continue;
-                }
-                if counters.fails == baseline.fails {
-                    self.ledger.advance(shipment.id, Stage::Confirmed, None)?;
-                    (self.events)(Event::Confirmed { id: shipment.id });
-                } else if baseline.pending == 0 && counters.history == baseline.history + 1 {
-                    let why = "the service's parser refused the log; the governance log of the portal says why";
-                    self.ledger.advance(shipment.id, Stage::Rejected, Some(why))?;
-                    let error = Error::failed(why)
-                        .hint(format!("see what it will not take: logweir check {}", shipment.source));
-                    self.leave_out(outcome, shipment.source.clone(), error);
-                } else {
-                    let why = "several logs were processed at once and one of them was refused: which one, the governance log says";
-                    self.ledger.note(shipment.id, why)?;
-                }
-            }
-        }
-        Ok(())
     }
 }
 
-fn same_destination(a: &Shipment, b: &Shipment) -> bool {
-    a.tenant == b.tenant && a.destination == b.destination && !a.snapshot
-}
-
-/// The counters of a data source.
-#[derive(Clone, Copy)]
-struct Counters {
-    history: u64,
-    fails: u64,
-}
-
-impl Counters {
-    fn of(stream: &Stream) -> Counters {
-        let count = Option::unwrap_or_default;
-        Counters { history: count(stream.log_files_history_count), fails: count(stream.log_files_fails_count) }
+/// The file name to tell the service; shipments of an older ledger have none recorded.
+fn name_of(shipment: &Shipment) -> String {
+    if !shipment.filename.is_empty() {
+        return shipment.filename.clone();
     }
-
-    /// Whether a shipment finalised at `baseline` is in these counters.
-    fn include(self, baseline: Option<Baseline>) -> bool {
-        baseline.is_some_and(|baseline| self.history > baseline.history + baseline.pending)
-    }
+    let name = Path::new(&shipment.source).file_name().unwrap_or_default().to_string_lossy();
+    let packed = shipment.spool.ends_with(".gz") && !name.ends_with(".gz") && !name.ends_with(".zip");
+    if packed { format!("{name}.gz") } else { name.into_owned() }
 }

@@ -11,4 +11,5 @@ mod logs;
 mod readme;
 mod samples;
 mod service;
+mod ship;
 mod support;

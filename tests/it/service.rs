@@ -3,7 +3,7 @@
 use crate::support::have;
 use crate::support::site::{Site, log, serve};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[test]
 fn a_log_is_shipped_confirmed_and_never_sent_again_under_another_name() {
@@ -111,74 +111,6 @@ fn a_service_that_is_down_costs_no_log() {
     down.wait().expect("it ends");
     site.run(&["upload"], 0);
     assert_eq!(site.imported(), 5);
-}
-
-#[test]
-fn a_second_process_is_told_that_another_does_the_work() {
-    let site = Site::new();
-    let mut watch =
-        site.sandbox.command(&["--config", "logweir.toml", "watch"]).stderr(Stdio::null()).spawn().expect("it starts");
-    std::thread::sleep(Duration::from_millis(500));
-    site.sandbox.write("logs/a.log", &log(1, 3));
-    let ran = site.run(&["upload"], 5);
-    assert!(ran.stderr.contains("another logweir"), "{}", ran.stderr);
-    let until = Instant::now() + Duration::from_secs(10);
-    while site.imported() < 3 && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    assert_eq!(site.imported(), 3);
-    let asked = Command::new("kill").args(["-TERM", &watch.id().to_string()]).status().expect("kill starts");
-    assert!(asked.success());
-    let stopped = Instant::now();
-    assert!(watch.wait().expect("it ends").success());
-    assert!(stopped.elapsed() < Duration::from_secs(10));
-}
-
-#[test]
-fn kills_at_any_moment_lose_nothing_and_send_nothing_twice() {
-    let mut site = Site::new();
-    let (files, lines) = (40, 25);
-    let mut contents = Vec::new();
-    for file in 0..files {
-        let text = log(file, lines);
-        contents.push((site.sandbox.write(&format!("logs/f{file}.log"), &text), text));
-    }
-    for kill in 0..60_u64 {
-        let mut upload = site
-            .sandbox
-            .command(&["--config", "logweir.toml", "upload"])
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        // Spread over start, packing, storing and finalising; the same every time.
-        std::thread::sleep(Duration::from_millis(5 + kill * 37 % 120));
-        upload.kill().expect("it runs or has ended");
-        upload.wait().expect("it ends");
-        if kill % 20 == 19 {
-            site.restart();
-        }
-    }
-    // What is uncertain is decided by the counters within a few runs.
-    for _ in 0..20 {
-        std::thread::sleep(Duration::from_millis(500));
-        let last = site.sandbox.command(&["--config", "logweir.toml", "upload"]).output().expect("it starts");
-        if last.status.success() && !site.run(&["status"], 0).stdout.contains("uncertain") {
-            break;
-        }
-    }
-    let state = site.state();
-    let mut accepted: Vec<&str> =
-        state["accepted"].as_array().expect("a list").iter().filter_map(|a| a["blob"].as_str()).collect();
-    let all = accepted.len();
-    accepted.sort_unstable();
-    accepted.dedup();
-    assert_eq!(accepted.len(), all, "a blob was finalised twice");
-    let status = site.run(&["status", "--limit", "100"], 0).stdout;
-    assert_eq!(site.imported(), u64::from(files * lines), "{status}");
-    for (path, text) in contents {
-        assert_eq!(std::fs::read_to_string(path).expect("the source"), text, "a source file changed");
-    }
-    assert!(site.run(&["doctor"], 0).stdout.contains("passes its integrity check"));
 }
 
 #[test]
