@@ -86,6 +86,7 @@ impl Builder {
             return Err(format!("{id} is no app of the table; apps of your own take ids from {FIRST_USER_ID} up"));
         }
         for domain in &row.domains {
+            table::owned(domain)?;
             if let Some((holder, layer)) = self.owner.get(domain)
                 && *layer == self.layer
                 && Some(*holder) != under
@@ -204,7 +205,7 @@ impl Builder {
             let at = *named.entry(name.to_lowercase()).or_insert_with(|| self.add(name, told.id));
             for domain in told.domains {
                 let bare = domain.trim().trim_start_matches("*.").trim_start_matches('.');
-                match table::domain(bare) {
+                match table::domain(bare).and_then(|domain| table::owned(&domain).map(|()| domain)) {
                     Ok(domain) => self.take(at, domain),
                     Err(why) => self.notes.push(format!("{file}: {name}: {why}; left out")),
                 }

@@ -289,10 +289,16 @@ pub(super) fn domain(text: &str) -> Result<String, String> {
     if top.bytes().all(|c| c.is_ascii_digit()) {
         return Err(format!("{text:?} is an address; addresses belong into a file of address ranges"));
     }
-    let everybodys = psl::suffix(name.as_bytes())
-        .is_some_and(|suffix| suffix.as_bytes().len() == name.len() && suffix.typ() != Some(psl::Type::Private));
-    if everybodys {
-        return Err(format!("{text:?} is a public suffix: everybody's names lie below it"));
-    }
     Ok(name)
+}
+
+/// Refuses what everybody's names lie below. Apart from [`domain`] because the public suffix list is large: the
+/// compiled-in table is checked by a test, not at every start.
+pub(super) fn owned(domain: &str) -> Result<(), String> {
+    let everybodys = psl::suffix(domain.as_bytes())
+        .is_some_and(|suffix| suffix.as_bytes().len() == domain.len() && suffix.typ() != Some(psl::Type::Private));
+    if everybodys {
+        return Err(format!("{domain:?} is a public suffix: everybody's names lie below it"));
+    }
+    Ok(())
 }

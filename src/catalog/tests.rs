@@ -37,6 +37,13 @@ mod the_table {
     }
 
     #[test]
+    fn has_apps_in_every_category_that_the_world_has_apps_of() {
+        let empty = |category: &&Category| !all().iter().any(|app| app.category == *category && app.kind == Kind::App);
+        let empty: Vec<&str> = CATEGORIES.iter().filter(empty).map(|category| category.id).collect();
+        assert_eq!(empty, ["SAASDB_CATEGORY_ALL", table::UNCLASSIFIED]);
+    }
+
+    #[test]
     fn gives_ids_and_names_once() {
         let (mut ids, mut names) = (HashMap::new(), HashMap::new());
         for app in all() {
@@ -64,8 +71,9 @@ mod the_table {
     }
 
     #[test]
-    fn has_no_domain_of_a_suffix_that_nobody_knows() {
+    fn has_no_public_suffix_and_no_domain_of_a_suffix_that_nobody_knows() {
         for domain in all().iter().flat_map(|app| &app.domains) {
+            assert_eq!(table::owned(domain), Ok(()));
             let suffix = psl::suffix(domain.as_bytes()).expect("a suffix");
             assert!(suffix.is_known(), "{domain}");
         }
