@@ -1,9 +1,12 @@
 //! Numbered migrations and the pragmas that make the ledger crash-safe.
 
 use crate::error::{Error, Result};
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long one process waits for another.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One script per version; a script never changes once it was released.
 const MIGRATIONS: &[&str] = &["
@@ -125,6 +128,22 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
 "];
 
+/// Switches to the write-ahead log, once in the life of a file. SQLite does not wait for others while it does so, as it
+/// does everywhere else: processes that start together would fail.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if busy(&error) && Instant::now() < until => std::thread::sleep(Duration::from_millis(10)),
+            result => return result,
+        }
+    }
+}
+
+fn busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
 /// Opens the file, sets the pragmas, and brings the schema up to date.
 pub(super) fn open(path: &Path) -> Result<Connection> {
     let failed = |error: rusqlite::Error| {
@@ -133,8 +152,8 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
             .hint("give the state directory to the user logweir runs as, or name another with --state-dir DIR")
     };
     let mut connection = Connection::open(path).map_err(failed)?;
-    connection.busy_timeout(Duration::from_secs(30)).map_err(failed)?;
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
+    connection.busy_timeout(PATIENCE).map_err(failed)?;
+    write_ahead(&connection).map_err(failed)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
     // Most starts find the newest schema and need no write lock.

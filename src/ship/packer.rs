@@ -44,6 +44,8 @@ pub(super) struct Packer {
     without: HashSet<PathBuf>,
     /// How often another process was faster.
     lost_races: u32,
+    /// Whether small files wait for company while enough shipments wait to be sent.
+    patient: bool,
 }
 
 /// Races lost in one pass before the files concerned are left to the next one.
@@ -62,7 +64,7 @@ enum Done {
 impl Packer {
     pub(super) fn new(shared: &Arc<Shared>) -> Result<Packer> {
         let scanners = shared.feeds.iter().map(|feed| Scanner::new(feed).map(Some)).collect::<Result<_>>()?;
-        Ok(Packer { shared: shared.clone(), scanners, without: HashSet::new(), lost_races: 0 })
+        Ok(Packer { shared: shared.clone(), scanners, without: HashSet::new(), lost_races: 0, patient: true })
     }
 
     /// Forgets which files failed: they get another chance.
@@ -79,7 +81,15 @@ impl Packer {
                 continue;
             }
             let waiting: Vec<_> = round.blocked.into_iter().filter(|(tenant, ..)| crew.works(tenant)).collect();
-            if waiting.is_empty() || !crew.progress().await {
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            if !crew.progress().await {
+                // What waits is in the hands of another process: nothing of ours will make these files worth waiting for.
+                if self.patient && !crew.stopping() {
+                    self.patient = false;
+                    continue;
+                }
                 for (_, what, error) in waiting {
                     outcome.left_out.push(self.shared.left_out(what, error));
                 }
@@ -149,7 +159,7 @@ impl Packer {
         let shared = self.shared.clone();
         let feed = work.feed.clone();
         loop {
-            if let Some(error) = no_room(&shared, &work)? {
+            if let Some(error) = no_room(&shared, &work, self.patient)? {
                 return Ok(Done::Blocked(error));
             }
             let marks: Vec<_> = work.members.iter().map(|member| member.mark).collect();
@@ -320,7 +330,7 @@ fn filename(first: &Member, packed: bool) -> String {
 }
 
 /// Why a work must wait: the spool is full, or enough waits that small files had better be joined.
-fn no_room(shared: &Shared, work: &Work) -> Result<Option<Error>> {
+fn no_room(shared: &Shared, work: &Work, patient: bool) -> Result<Option<Error>> {
     let (used, waiting) = shared.ledger.backlog(&work.feed.tenant)?;
     let text = matches!(work.members[0].head.shape, Shape::Text(_));
     // Logs shrink to a quarter at the very least; what does not is found out while it is packed.
@@ -336,7 +346,8 @@ fn no_room(shared: &Shared, work: &Work) -> Result<Option<Error>> {
         let error = Error::failed("the disk of the spool is full");
         return Ok(Some(error.hint("free space on the disk of the state directory; nothing is lost")));
     }
-    if waiting >= ENOUGH_WAITING
+    if patient
+        && waiting >= ENOUGH_WAITING
         && text
         && work.bytes() < work.feed.join.size.0
         && (work.members.len() as u64) < work.feed.join.count

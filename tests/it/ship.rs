@@ -353,3 +353,19 @@ fn a_full_disk_loses_nothing_and_shipping_resumes_by_itself() {
     site.run(&["upload"], 0);
     assert_eq!(site.imported(), 60_010);
 }
+
+#[test]
+fn processes_that_start_together_all_open_a_new_state_directory() {
+    let site = Site::new();
+    site.sandbox.write("logs/a.log", &log(1, 5));
+    // One round in eighty went wrong while the switch to the write-ahead log did not wait for others.
+    for round in 0..60 {
+        let state = format!("fresh/{round}");
+        let arguments = ["--config", "logweir.toml", "--state-dir", &state, "--quiet", "upload", "--dry-run"];
+        let start = |_| site.sandbox.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut together: Vec<Child> = (0..6).map(start).collect::<Result<_, _>>().expect("they start");
+        for process in &mut together {
+            assert!(process.wait().expect("it ends").success(), "round {round}");
+        }
+    }
+}
