@@ -180,3 +180,27 @@ fn mutate(line: &mut Vec<u8>, others: &[&[u8]], random: &mut Random) {
         }
     }
 }
+
+#[test]
+fn no_line_costs_the_square_of_its_length() {
+    // A guard against hanging, not a measure of speed: these take milliseconds, and took ten seconds when one dialect
+    // looked back to the start of the line for each sign.
+    let tokens = [
+        "x: ", ": ", ", ", "a= ", "=\"", "\\\"", "\"", "[", "(", "->", " for ", "|x=", "#011a=", "src=", "{\"a\":",
+        "CEF:",
+    ];
+    for format in vendor::all() {
+        let text = sample(format);
+        let longest = text.split(|c| *c == b'\n').max_by_key(|line| line.len()).unwrap();
+        for token in tokens {
+            let mut line = longest.to_vec();
+            while line.len() < 200_000 {
+                line.extend_from_slice(token.as_bytes());
+            }
+            let start = std::time::Instant::now();
+            Parser::new(format).line(&line);
+            let took = start.elapsed();
+            assert!(took < std::time::Duration::from_secs(2), "{} with {token:?}: {took:?}", format.log_type);
+        }
+    }
+}

@@ -11,17 +11,18 @@ use memchr::memmem;
 pub struct Spaced {
     /// What the keys mean.
     pub names: Names,
-    /// Between pairs: `" "`, `", "`.
+    /// Between pairs: `", "`.
     pub separator: &'static str,
-    /// Between key and value: `"="`, `": "`.
+    /// Between key and value: `": "`.
     pub assign: &'static str,
-    /// Whether only keys of `names` end a value; otherwise any word of letters, digits, `_`, `-`, `.` does.
-    pub known_only: bool,
 }
+
+/// The longest key, in bytes.
+const LONGEST_KEY: usize = 48;
 
 fn looks_like_key(key: &[u8]) -> bool {
     let fits = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.' | b' ' | b'[' | b']');
-    key.first().is_some_and(u8::is_ascii_alphabetic) && key.len() <= 48 && key.iter().all(fits)
+    key.first().is_some_and(u8::is_ascii_alphabetic) && key.len() <= LONGEST_KEY && key.iter().all(fits)
 }
 
 pub(crate) fn split<'l>(pairs: &Spaced, keys: &Keys, fields: &mut Fields<'l>) -> Kind {
@@ -36,23 +37,15 @@ pub(crate) fn split<'l>(pairs: &Spaced, keys: &Keys, fields: &mut Fields<'l>) ->
         if sign < from {
             continue;
         }
-        let floor = open.as_ref().map_or(0, |(_, start)| *start);
-        let behind = memmem::rfind(&line[floor..sign], separator).map(|at| floor + at);
-        let start = match behind {
-            Some(at) => at + separator.len(),
+        // No key is longer than this: looking further back would make a line without separators cost its square.
+        let floor =
+            open.as_ref().map_or(0, |(_, start)| *start).max(sign.saturating_sub(LONGEST_KEY + separator.len()));
+        let start = match memmem::rfind(&line[floor..sign], separator) {
+            Some(at) => floor + at + separator.len(),
             None if open.is_none() => 0,
             None => continue,
         };
-        let mut start = start;
-        // With blanks as separators a known key may itself have one: `src zone=`.
-        if separator == b" "
-            && let Some(two) = behind.and_then(|at| memmem::rfind(&line[floor..at], b" ")).map(|at| floor + at + 1)
-            && keys.find(line, two, sign) != super::Slot::Skip
-        {
-            start = two;
-        }
-        let known = keys.find(line, start, sign) != super::Slot::Skip;
-        if !known && (pairs.known_only || !looks_like_key(&line[start..sign])) {
+        if keys.find(line, start, sign) == super::Slot::Skip && !looks_like_key(&line[start..sign]) {
             continue;
         }
         if let Some((key, value)) = open.take() {

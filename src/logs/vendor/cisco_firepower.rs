@@ -26,7 +26,7 @@ const NAMES: Names = &[
     ("Connection Type", Slot::A),
 ];
 
-static PAIRS: Spaced = Spaced { names: NAMES, separator: ", ", assign: ": ", known_only: false };
+static PAIRS: Spaced = Spaced { names: NAMES, separator: ", ", assign: ": " };
 
 const ALLOWED: &[&str] = &["Allow", "Trust", "Fastpath", "Monitor", "Interactive Block bypassed", "Intrusion Monitor"];
 const BLOCKED: &[&str] =
