@@ -22,7 +22,7 @@
 //! | [`logs`] | log types: envelope × dialect × vendor |
 //! | [`catalog`] | host → app |
 //! | [`discover`] | apps, users, traffic: the offline report and its page |
-//! | [`block`] | block scripts |
+//! | [`block`] | block lists: verdict, guards, appliances |
 //! | [`embedded`] | the same service, in this binary |
 
 pub mod block;

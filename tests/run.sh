@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # program on PATH -> Debian package that has it
-needs="curl:curl openssl:openssl gzip:gzip systemd-analyze:systemd logrotate:logrotate"
+needs="curl:curl openssl:openssl gzip:gzip systemd-analyze:systemd logrotate:logrotate unbound-checkconf:unbound"
 
 sudo=""
 [ "$(id -u)" = 0 ] || sudo="sudo -n"

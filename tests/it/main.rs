@@ -1,6 +1,7 @@
 //! The one integration-test binary: the real `logweir` against the embedded service and real programs.
 
 mod architecture;
+mod block;
 mod catalog;
 mod client;
 mod commands;

@@ -28,6 +28,8 @@ fn every_flag_named_exists() {
     }
     for command in [
         ["block", "fetch"],
+        ["block", "render"],
+        ["block", "formats"],
         ["catalog", "check"],
         ["catalog", "search"],
         ["report", "categories"],
@@ -55,4 +57,23 @@ fn every_environment_variable_is_listed() {
     for (name, _) in logweir::config::ENVIRONMENT {
         assert!(text.contains(name), "{name}");
     }
+}
+
+#[test]
+fn the_table_of_block_list_targets_is_made_from_the_registry() {
+    let ran = Sandbox::new().run(&["block", "formats", "--format", "json"], 0);
+    let document: serde_json::Value = serde_json::from_str(&ran.stdout).expect("one JSON document");
+    let text = readme();
+    let rows: Vec<String> = document["appliances"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| {
+            let cell = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+            let cells = [cell("kind"), cell("scopes"), cell("limits"), cell("validator")];
+            format!("| `{}` | {} |\n", cell("appliance"), cells.join(" | "))
+        })
+        .collect();
+    assert_eq!(rows.len(), 50);
+    assert!(text.contains(&rows.concat()), "README should have:\n{}", rows.concat());
 }

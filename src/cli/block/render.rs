@@ -1,0 +1,205 @@
+//! `logweir block render`: sources in, a list out, with the account of every entry.
+
+use super::gather::{self, Guarding, Meaning, Source};
+use super::{Context, parameters, setting, target, write_atomically};
+use crate::block::appliance::Appliance;
+use crate::block::plan::{self, Plan};
+use crate::block::report::{self, Counts, Word};
+use crate::block::verdict::{Builder, Verdict};
+use crate::block::write::{self, File};
+use crate::domain::TenantName;
+use crate::error::{Error, Kind, Result};
+use crate::ui::{Format, Table, escape};
+use clap::Args;
+use jiff::{Timestamp, ZonedDateTime};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Render a list for one or more targets
+#[derive(Debug, Args)]
+pub struct Render {
+    /// The target; repeatable, then -o names a directory
+    #[arg(long, value_name = "NAME", required = true)]
+    appliance: Vec<String>,
+    /// Take entries from a file, from - or from the service (the default); repeatable, the sources are merged
+    #[arg(long, value_name = "SOURCE", default_value = "service")]
+    from: Vec<Source>,
+    /// Write here instead of to standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Set a parameter of the target; repeatable
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
+    /// Leave the date line out: the same input makes the same bytes
+    #[arg(long)]
+    no_date: bool,
+    /// Fail, and write nothing, when an entry is not rendered as meant
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    meaning: Meaning,
+    #[command(flatten)]
+    guarding: Guarding,
+    /// The tenant, when the configuration has several
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    tenant: TenantName,
+}
+
+struct Rendered<'v> {
+    target: &'static Appliance,
+    plan: Plan<'v>,
+    counts: Counts,
+    files: Vec<(PathBuf, File)>,
+}
+
+impl Render {
+    pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
+        let given = self.set.iter().cloned().collect();
+        let mut targets = Vec::new();
+        for name in &self.appliance {
+            let target = target(name)?;
+            targets.push((target, parameters(target, &given)?));
+        }
+        if self.output.is_none() && context.ui.format != Format::Json {
+            let several = targets.len() > 1 || targets.iter().any(|(target, set)| target.pages(set).len() > 1);
+            if several {
+                return Err(Error::usage("several files do not fit on standard output").hint("name a place with -o"));
+            }
+        }
+        let guards = self.guarding.guards()?;
+        let mut builder = Builder::new(self.meaning.reading());
+        gather::files(&mut builder, &self.from, &context.env.cwd)?;
+        if self.from.contains(&Source::Service) {
+            gather::from_service(context, &mut builder, &self.tenant)?;
+        }
+        let now = ZonedDateTime::now();
+        let verdict = builder.finish(&guards, Some(now.date()));
+        let date = (!self.no_date).then(|| now.timestamp());
+        let mut left_out = 0;
+        let mut documents = Vec::new();
+        for (target, parameters) in &targets {
+            let mut plan = plan::plan(target, parameters, &verdict, &guards)?;
+            let counts = Counts::of(&verdict, &plan);
+            let files = write::whole(target, parameters, &verdict, &mut plan, date)?;
+            let files =
+                files.into_iter().map(|file| (self.path(context, target, targets.len(), &file), file)).collect();
+            let rendered = Rendered { target, plan, counts, files };
+            self.hand_over(context, &verdict, &rendered, &mut documents, date)?;
+            left_out += rendered.counts.left_out();
+        }
+        if context.ui.format == Format::Json {
+            context.ui.json(&json!({ "lists": documents }))?;
+        }
+        if left_out > 0 {
+            return Err(Error::new(Kind::Partial, format!("{left_out} entries were left out; they are listed above")));
+        }
+        Ok(())
+    }
+
+    /// Where a file goes; relative to nothing when it goes to standard output.
+    fn path(&self, context: &Context<'_>, target: &Appliance, targets: usize, file: &File) -> PathBuf {
+        let name = format!("{}.{}", target.name, target.extension);
+        match &self.output {
+            None => file.path(Path::new(&name)),
+            Some(path) if targets > 1 || path.is_dir() => file.path(&context.env.cwd.join(path).join(name)),
+            Some(path) => file.path(&context.env.cwd.join(path)),
+        }
+    }
+
+    fn hand_over(
+        &self,
+        context: &mut Context<'_>,
+        verdict: &Verdict,
+        rendered: &Rendered<'_>,
+        documents: &mut Vec<Value>,
+        date: Option<Timestamp>,
+    ) -> Result<()> {
+        let Rendered { target, plan, counts, files } = rendered;
+        if self.strict && counts.not_as_meant() > 0 {
+            self.complain(context, verdict, plan);
+            return Err(Error::failed(format!("{}: {} entries are not as meant", target.name, counts.not_as_meant()))
+                .cause(counts)
+                .hint("nothing was written; without --strict they are only reported"));
+        }
+        for (path, file) in files.iter().filter(|_| self.output.is_some()) {
+            if let Some(dir) = path.parent() {
+                std::fs::create_dir_all(dir)
+                    .map_err(|error| Error::failed(format!("cannot make {}", dir.display())).cause(error))?;
+            }
+            write_atomically(path, &file.bytes)?;
+        }
+        match context.ui.format {
+            Format::Json => documents.push(self.document(verdict, rendered, date)),
+            Format::Csv if self.output.is_some() => {
+                context.ui.table("entries", &entries(verdict, plan, |_| true))?;
+            }
+            _ => {
+                if self.output.is_none() {
+                    for (_, file) in files {
+                        context.ui.bytes(&file.bytes)?;
+                    }
+                }
+                self.complain(context, verdict, plan);
+                for (path, file) in files.iter().filter(|_| self.output.is_some()) {
+                    context.ui.note(format!("wrote {} ({} bytes)", path.display(), file.bytes.len()));
+                }
+                context.ui.note(format!("{}: {counts}", target.name));
+                if let (Some(better), true) = (target.better, counts.not_as_meant() > 0) {
+                    context.ui.note(format!("a target that may serve better: {better}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells each entry that is not as meant, up to a screenful; the whole is in `--format json` and `csv`.
+    fn complain(&self, context: &mut Context<'_>, verdict: &Verdict, plan: &Plan<'_>) {
+        const SCREEN: usize = 40;
+        let told = |row: &report::Row<'_>| !matches!(row.word, Word::AsMeant | Word::Covered | Word::Ended);
+        let mut rows = report::rows(verdict, plan).filter(told);
+        for row in rows.by_ref().take(SCREEN) {
+            let value: String = escape::terminal(row.value).chars().take(100).collect();
+            context.ui.note(format!("{}:{}: {value}: {}: {}", row.source, row.line, row.word, row.detail));
+        }
+        let more = rows.count();
+        if more > 0 {
+            context.ui.note(format!("and {more} more; --format json tells them all"));
+        }
+    }
+
+    fn document(&self, verdict: &Verdict, rendered: &Rendered<'_>, date: Option<Timestamp>) -> Value {
+        let Rendered { target, plan, counts, files } = rendered;
+        let files: Vec<Value> = files
+            .iter()
+            .map(|(path, file)| {
+                let text = self.output.is_none().then(|| String::from_utf8_lossy(&file.bytes).into_owned());
+                json!({ "path": path, "role": file.role, "bytes": file.bytes.len(), "text": text })
+            })
+            .collect();
+        let summary: serde_json::Map<String, Value> =
+            Word::ALL.into_iter().map(|word| (word.key().to_owned(), counts.get(word).into())).collect();
+        json!({
+            "appliance": target.name, "product": target.product, "made_by": "logweir", "better": target.better,
+            "rendered": date.map(|date| date.to_string()), "summary": summary, "files": files,
+            "entries": entries(verdict, plan, |_| true).json(),
+        })
+    }
+}
+
+/// The account of every input as a table.
+fn entries(verdict: &Verdict, plan: &Plan<'_>, wanted: impl Fn(&report::Row<'_>) -> bool) -> Table {
+    let mut table = Table::new(&["source", "line", "value", "scope", "app", "outcome", "detail"]);
+    for row in report::rows(verdict, plan).filter(wanted) {
+        let apps = row.entry.map(|entry| verdict.apps_of(entry)).filter(|apps| !apps.is_empty());
+        table.row([
+            row.source.into(),
+            u64::from(row.line).into(),
+            row.value.into(),
+            row.entry.map(|entry| entry.scope.to_string()).into(),
+            apps.into(),
+            row.word.key().into(),
+            Some(row.detail).filter(|detail| !detail.is_empty()).into(),
+        ]);
+    }
+    table
+}
