@@ -268,8 +268,8 @@ fn refused(status: u16, code: Option<String>, answer: &str) -> Failure {
         // The signature's time is over, or blocks put before are gone: both are cured by starting over.
         failure.kind = FailureKind::AddressExpired;
         failure.hint = Some("if every address is refused, this host's clock may be wrong: logweir doctor".to_owned());
-    } else if is("Md5Mismatch") {
-        // Something on the way changed a byte; what lies in the spool is right.
+    } else if is("Md5Mismatch") || said.contains("contentMD5 doesn't match") {
+        // Azure says it in the first way, Azurite in the second. Something on the way changed a byte; what lies in the spool is right.
         failure.retry_after = Some(Duration::from_millis(250));
         failure.hint = Some("the data was changed on the way: is a proxy rewriting it?".to_owned());
     } else if status == 413 {

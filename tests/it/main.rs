@@ -1,6 +1,7 @@
 //! The one integration-test binary: the real `logweir` against the embedded service and real programs.
 
 mod architecture;
+mod blob;
 mod block;
 mod catalog;
 mod client;

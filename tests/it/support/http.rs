@@ -9,8 +9,10 @@ pub struct Answer {
     pub status: u16,
     /// Headers, lower case.
     pub headers: BTreeMap<String, String>,
-    /// The body as text.
+    /// The first MiB of the body as text.
     pub body: String,
+    /// The body as it came.
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -37,6 +39,11 @@ pub fn call(method: &str, url: &str, headers: &[(&str, &str)], body: impl Into<V
         let text = |value: &reqwest::header::HeaderValue| value.to_str().unwrap_or_default().to_owned();
         let headers = response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         let body = response.bytes().await.map_err(|error| format!("{error:?}"))?;
-        Ok(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+        Ok(Answer {
+            status,
+            headers,
+            body: String::from_utf8_lossy(&body[..body.len().min(1 << 20)]).into_owned(),
+            bytes: body.to_vec(),
+        })
     })
 }

@@ -1,5 +1,6 @@
 //! A sandbox for the real binary: its own directory, a cleared environment, and a full report when it surprises.
 
+pub mod azurite;
 pub mod certificate;
 pub mod front;
 pub mod http;
@@ -89,4 +90,14 @@ pub fn have(program: &str) -> bool {
         || Path::new("/usr/sbin").join(program).is_file();
     assert!(found || std::env::var_os("CI").is_none(), "{program} is missing; tests/run.sh installs it");
     found
+}
+
+/// A program of an npm package that tests/run.sh installs. In CI a missing one is a failure.
+pub fn npm(program: &str) -> Option<PathBuf> {
+    let cache =
+        std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cache")));
+    let path = cache?.join("logweir-tests/npm/node_modules/.bin").join(program);
+    let found = path.is_file();
+    assert!(found || std::env::var_os("CI").is_none(), "{program} is missing; tests/run.sh installs it");
+    found.then_some(path)
 }

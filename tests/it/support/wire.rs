@@ -30,11 +30,15 @@ impl Wire {
     /// The first lines of all requests, without their query.
     pub fn requests(&self) -> Vec<String> {
         let sent = self.sent.lock().expect("the list");
-        let lines = sent.iter().flat_map(|bytes| bytes.split(|byte| *byte == b'\n'));
-        let first = lines.filter(|line| line.ends_with(b" HTTP/1.1\r"));
-        first
-            .map(|line| String::from_utf8_lossy(line).split(['?', '\r']).next().unwrap_or_default().to_owned())
-            .collect()
+        let mut lines = Vec::new();
+        for bytes in sent.iter() {
+            for end in memchr::memmem::find_iter(bytes, b" HTTP/1.1\r\n") {
+                let from = memchr::memrchr(b'\n', &bytes[..end]).map_or(0, |at| at + 1);
+                let line = String::from_utf8_lossy(&bytes[from..end]).into_owned();
+                lines.push(line.split('?').next().unwrap_or_default().to_owned());
+            }
+        }
+        lines
     }
 }
 
@@ -57,7 +61,7 @@ fn carry(client: &TcpStream, addr: &str, sent: &Mutex<Vec<Vec<u8>>>, flip: &Mute
         let piece = &mut buffer[..read];
         let mut flip = flip.lock().expect("the order");
         if let Some(text) = *flip
-            && let Some(at) = piece.windows(text.len()).position(|window| window == text)
+            && let Some(at) = memchr::memmem::find(piece, text)
         {
             piece[at] ^= 1;
             *flip = None;
