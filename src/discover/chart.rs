@@ -85,13 +85,17 @@ fn draw(bars: &[(u64, u64, u64)], first: i64, step: i64) -> String {
         svg.push_str("</g>");
     }
     // As many labels as fit side by side, the first one at the left end.
-    let every = bars.len().div_ceil(6).max(1);
+    let every = bars.len().div_ceil(5).max(1);
     for at in (0..bars.len()).step_by(every) {
         let x = LEFT + (at as f64 + 0.5) * slot;
         let anchor = if x + 40.0 > WIDTH { "end" } else { "middle" };
         let x = if anchor == "end" { WIDTH } else { x };
-        let _ =
-            write!(svg, "<text x=\"{x:.1}\" y=\"{:.0}\" text-anchor=\"{anchor}\">{}</text>", HEIGHT - 6.0, label(at));
+        let _ = write!(
+            svg,
+            "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.0}\" text-anchor=\"{anchor}\">{}</text>",
+            HEIGHT - 6.0,
+            label(at)
+        );
     }
     svg.push_str("</svg>");
     svg

@@ -135,7 +135,7 @@ struct Page {
 }
 
 const WHO_HEAD: &str = "<tr><th scope=\"col\" data-s=\"t\">Name</th><th scope=\"col\" data-s=\"n\" class=\"n\">Apps</th>\
-    <th scope=\"col\" data-s=\"n\" class=\"n w\">High risk</th><th scope=\"col\" data-s=\"n\" class=\"n\">Uploaded</th>\
+    <th scope=\"col\" data-s=\"n\" class=\"n w\">High risk</th><th scope=\"col\" data-s=\"n\" class=\"n m\">Uploaded</th>\
     <th scope=\"col\" data-s=\"n\" class=\"n\" aria-sort=\"descending\">Bytes</th>\
     <th scope=\"col\" data-s=\"n\" class=\"n w\">Requests</th></tr>";
 
@@ -172,6 +172,11 @@ pub fn policy() -> String {
 
 fn bytes(count: u64) -> String {
     ByteCount(count).to_string()
+}
+
+/// Uploads, where the log gives any.
+fn uploads(count: u64) -> String {
+    if count == 0 { "-".to_owned() } else { bytes(count) }
 }
 
 fn percent(share: f64) -> String {
@@ -326,7 +331,7 @@ fn tiles(report: &Report) -> Vec<Tile> {
         tile("Bytes to apps", bytes(totals.to_apps.bytes), Some(format!("of {} in all", bytes(totals.volume.bytes)))),
         tile(
             "Uploaded to apps",
-            bytes(totals.to_apps.bytes_up),
+            uploads(totals.to_apps.bytes_up),
             (totals.volume.bytes_up == 0).then(|| "the log gives no uploads".to_owned()),
         ),
         tile(
@@ -360,7 +365,7 @@ fn people(rows: &[Who]) -> Vec<Bar> {
     let bar = |row: &Who| Bar {
         name: visible(&row.name),
         first: grouped(row.apps),
-        second: bytes(row.bytes_up),
+        second: uploads(row.bytes_up),
         bytes: bytes(row.bytes),
         width: width(row.bytes, most),
     };
@@ -382,7 +387,7 @@ fn app_row(app: &super::report::App) -> AppRow {
         users: grouped(app.users),
         addresses: grouped(app.addresses),
         up: app.volume.bytes_up,
-        up_text: bytes(app.volume.bytes_up),
+        up_text: uploads(app.volume.bytes_up),
         bytes: app.volume.bytes,
         bytes_text: bytes(app.volume.bytes),
         requests: grouped(app.volume.transactions),
@@ -405,7 +410,7 @@ fn domain_row(row: &super::report::Domain) -> DomainRow {
         new: row.new == Some(true),
         users: grouped(row.users),
         up: row.volume.bytes_up,
-        up_text: bytes(row.volume.bytes_up),
+        up_text: uploads(row.volume.bytes_up),
         bytes: row.volume.bytes,
         bytes_text: bytes(row.volume.bytes),
         requests: grouped(row.volume.transactions),

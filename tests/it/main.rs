@@ -6,6 +6,7 @@ mod block;
 mod catalog;
 mod client;
 mod commands;
+mod discover;
 mod embedded;
 mod families;
 mod faults;

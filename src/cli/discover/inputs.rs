@@ -154,8 +154,17 @@ fn recognise(head: &[u8]) -> std::result::Result<&'static logs::Format, String> 
         let lines = chunk.bytes.split(|c| *c == b'\n').take(200);
         lines.filter(|line| matches!(parser.line(line), logs::Line::Record(_))).count()
     };
-    let best = vendor::all().max_by_key(score).filter(|best| score(best) > 0);
-    best.ok_or_else(|| "none of its first lines is a transaction of a known log type".to_owned())
+    let scored: Vec<_> = vendor::all().map(|format| (score(&format), format)).collect();
+    let most = scored.iter().map(|(score, _)| *score).max().unwrap_or(0);
+    let best: Vec<_> = scored.iter().filter(|(score, _)| *score == most).map(|(_, format)| *format).collect();
+    match best.as_slice() {
+        _ if most == 0 => Err("none of its first lines is a transaction of a known log type".to_owned()),
+        [one] => Ok(one),
+        several => {
+            let names: Vec<&str> = several.iter().map(|format| format.log_type).collect();
+            Err(format!("its first lines read equally well as {}", names.join(", ")))
+        }
+    }
 }
 
 enum Trouble {

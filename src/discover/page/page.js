@@ -103,7 +103,7 @@
       opener(built, th, make("bdi", name), () => whoDetail(row));
       if (row[3]) th.append(" ", make("span", row[3] + " unsanctioned", "chip unsanctioned"));
       built.append(th);
-      for (const [text, cls] of [[number.format(row[1]), "n"], [number.format(row[2]), "n w"], [bytes(row[5]), "n"], [bytes(row[6]), "n"], [number.format(row[4]), "n w"]]) built.append(make("td", text, cls));
+      for (const [text, cls] of [[number.format(row[1]), "n"], [number.format(row[2]), "n w"], [row[5] ? bytes(row[5]) : "-", "n m"], [bytes(row[6]), "n"], [number.format(row[4]), "n w"]]) built.append(make("td", text, cls));
       return built;
     };
     return { tr, text: name.toLowerCase(), key: [name.toLowerCase(), row[1], row[2], row[5], row[6], row[4]], cells: [] };
