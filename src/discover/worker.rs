@@ -47,9 +47,9 @@ impl Limits {
     pub fn for_threads(threads: usize) -> Limits {
         let share = |pairs: usize| (pairs * 2 / threads.max(1)).max(1_000);
         Limits {
-            actors: share(180_000),
-            uses: share(365_000),
-            seen: share(730_000),
+            actors: share(170_000),
+            uses: share(250_000),
+            seen: share(365_000),
             domains: share(90_000),
             hosts: share(60_000),
             names: share(8 << 20),

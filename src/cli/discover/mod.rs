@@ -59,7 +59,7 @@ pub struct Discover {
     /// Replace users and addresses by tokens that stay the same under the key in this file
     #[arg(long, alias = "pseudonymize", value_name = "KEYFILE")]
     pseudonymise: Option<PathBuf>,
-    /// Show this many rows of each list (default: 15 as text, all otherwise)
+    /// Show this many rows of each list (default: 15 as text, 10,000 in a page, all otherwise)
     #[arg(long, value_name = "N")]
     top: Option<usize>,
     /// Write this table with --format csv
@@ -84,6 +84,8 @@ pub struct Discover {
 
 /// Rows of each list in text.
 const TEXT_ROWS: usize = 15;
+/// Rows of each list in a page.
+const PAGE_ROWS: usize = 10_000;
 /// Rows below an app or a user, in files.
 const DETAIL: usize = 50;
 
@@ -147,9 +149,10 @@ impl Discover {
                     .hint("make one with: head -c 32 /dev/urandom | base64 > KEYFILE")
             })?,
         };
-        let files = self.html.is_some() || self.json.is_some() || self.csv.is_some();
-        let all = files || context.ui.format != Format::Text;
-        let top = self.top.unwrap_or(if all { usize::MAX } else { TEXT_ROWS });
+        // No more rows than what is asked for has room for: they are what takes memory once everything is counted.
+        let every = self.json.is_some() || self.csv.is_some() || context.ui.format != Format::Text;
+        let page = if self.html.is_some() { PAGE_ROWS } else { TEXT_ROWS };
+        let top = self.top.unwrap_or(if every { usize::MAX } else { page });
         Ok(Options { top, detail: DETAIL, pseudonyms, tags, earlier })
     }
 
