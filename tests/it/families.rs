@@ -302,7 +302,10 @@ fn a_closed_pipe_ends_a_list_quietly() {
         .env("LOGWEIR_STATE_DIR", site.sandbox.path("state"))
         .output()
         .expect("a shell");
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    // A busy machine may make the service slow, and that is told; nothing is said about the pipe.
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said: Vec<&str> = errors.lines().filter(|line| !line.contains("waiting for an answer")).collect();
+    assert!(said.is_empty(), "{said:?}");
     assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), 1);
 }
 
