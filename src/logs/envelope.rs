@@ -23,6 +23,8 @@ pub enum Envelope {
 pub struct Header<'l> {
     /// Whether there was one.
     pub seen: bool,
+    /// Whether it had a priority, which only syslog itself writes.
+    pub priority: bool,
     /// The time as written; of several headers the last that has one with a year, else the last.
     pub time: &'l [u8],
     /// Whether that time is without a year.
@@ -70,7 +72,7 @@ fn priority<'l>(header: &mut Header<'l>, line: &'l [u8]) -> &'l [u8] {
     let count = rest.iter().take(4).position(|c| !c.is_ascii_digit()).unwrap_or(0);
     match rest.get(count..) {
         Some([b'>', body @ ..]) if count > 0 => {
-            header.seen = true;
+            (header.seen, header.priority) = (true, true);
             body.strip_prefix(b" ").unwrap_or(body)
         }
         _ => line,
@@ -174,7 +176,8 @@ fn take_time<'l>(header: &mut Header<'l>, time: &'l [u8], yearless: bool) {
 }
 
 fn is_host(word: &[u8]) -> bool {
-    !word.is_empty()
+    // Figures alone are a process number or the record's own.
+    !word.iter().all(u8::is_ascii_digit)
         && word.len() <= 255
         && word.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_' | b':' | b'/' | b'>'))
 }

@@ -7,6 +7,7 @@
 //! * Nothing here knows a clock, a network or a file name. Lines are byte slices; nothing is allocated per line, and no
 //!   line, however broken, is an error: it is a [`Line::Reject`] with its reason.
 
+pub mod detect;
 pub mod dialect;
 pub mod envelope;
 pub mod fields;

@@ -1,6 +1,7 @@
 //! Every log type of the registry: its sample against its golden, and real lines against what a careful reader saw.
 
-use logweir::logs::{self, Format, Line, Position, Visit, output, vendor};
+use logweir::logs::detect::detect;
+use logweir::logs::{self, Certainty, Format, Line, Position, Visit, output, vendor};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -108,6 +109,59 @@ fn the_table_in_readme_is_the_registry() {
     let wrong = difference("README.md", found, &table);
     assert!(wrong.is_empty(), "{wrong}\nUPDATE_GOLDEN=1 rewrites it");
 }
+
+#[test]
+fn every_sample_is_detected_as_its_type() {
+    let mut wrong = Vec::new();
+    for format in vendor::all() {
+        let text = std::fs::read(sample(format)).expect("a sample");
+        let found = detect(&text);
+        let best = found.best.map(|best| best.format);
+        // Where nothing public says what the layout is, a relative or a generic type is an honest answer.
+        let guess = format.certainty == Certainty::Inferred;
+        let family = |name: &str| name.split('_').next().map(|first| first[..first.len().min(5)].to_owned());
+        let near = |best: &Format| best.sign.generic || family(best.log_type) == family(format.log_type);
+        if best.is_none_or(|best| best.log_type != format.log_type && !(guess && near(best))) {
+            wrong.push(format!("{}: {}", format.log_type, found.sentence()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn real_files_are_detected_as_their_type_and_look_alikes_as_none() {
+    let Some(corpus) = corpus() else {
+        println!("no corpus here: set LOGWEIR_CORPUS to compare with real lines");
+        return;
+    };
+    let mut wrong = Vec::new();
+    for folder in std::fs::read_dir(corpus).expect("a corpus") {
+        let folder = folder.expect("a folder").path();
+        let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
+        let lookalikes = name == "_LOOKALIKES";
+        if !folder.is_dir() || !(lookalikes || vendor::find(&name).is_some()) {
+            continue;
+        }
+        for log in logs_below(&folder) {
+            let file = std::fs::File::open(&log).expect("a log");
+            let found = detect(&logs::detect::head(file).expect("a head"));
+            let best = found.best.map(|best| best.format.log_type);
+            if if lookalikes { found.sure().is_some() } else { best != Some(&name) } {
+                wrong.push(format!("{name}/{}: {}", log.file_name().expect("a name").display(), found.sentence()));
+            }
+        }
+    }
+    let known = |line: &&String| !NOT_DETECTED.iter().any(|(file, _)| line.starts_with(file));
+    let wrong: Vec<&String> = wrong.iter().filter(known).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Real files that are rightly not taken for the type of their folder, and why.
+const NOT_DETECTED: &[(&str, &str)] = &[
+    ("BLUECOAT_SYSLOG/sc4s_splunk_kv.log", "key=value of another template: no log type of the service"),
+    ("BARRACUDA_NEXT_GEN_FW/sekoia_activity.log", "one line of four is of the activity log"),
+    ("MACHINE_ZONE_MERAKI_SYSLOG/sekoia.log", "its headers were taken off: nothing tells it from the plain type"),
+];
 
 /// Where the real lines are, if they are on this machine.
 fn corpus() -> Option<PathBuf> {

@@ -41,7 +41,7 @@ pub(super) const FORMATS: &[Format] = &[
         allowed: &["ALLOW"],
         blocked: &["DENY"],
         extracts: Some(&[Url, DstIp, User, SrcIp]),
-        sign: Sign { any: &[" TR ", " NF ", " WF ", "cat=TR"], all: &["HTTP/1"], none: &["BYF "], ..NO_SIGN },
+        sign: Sign { any: &[" TR ", " NF ", " WF ", " AUDIT ", " SYS ", "cat=TR"], none: &["BYF "], ..NO_SIGN },
         remedies: WAF_REMEDY,
         ..BASE
     },

@@ -17,8 +17,8 @@ pub(super) const FORMATS: &[Format] = &[Format {
     blocked: &["drop", "reject", "deny", "block"],
     extracts: Some(&[Url, DstIp, User, SrcIp, Total, Up]),
     sign: Sign {
-        all: &[" id=", " event="],
-        any: &["connsrcip=", "[rules", "EFW:", "srcip="],
+        all: &["id=", " event="],
+        any: &["connsrcip=", "[rules", "EFW:", "srcip=", " [message="],
         none: &["logid=", "device_id="],
         ..NO_SIGN
     },

@@ -107,7 +107,7 @@ pub(super) const FORMATS: &[Format] = &[
         certainty: Certainty::Inferred,
         envelope: Envelope::Syslog,
         extracts: Some(&[Extract::Url, Extract::DstIp, Extract::SrcIp, Extract::Total, Extract::Up]),
-        sign: Sign { all: &["logid=", "type=\"utm\"", "devid="], ..FORTIGATE.sign },
+        sign: Sign { all: &["logid=", "type=", "devid="], any: &["type=\"utm\"", "type=utm"], ..FORTIGATE.sign },
         ..FORTIGATE
     },
 ];
