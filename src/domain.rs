@@ -232,6 +232,52 @@ impl FromStr for Digest {
     }
 }
 
+/// How much of a block list may change at once: `20%` of its entries, `500` entries, or `any`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxChange {
+    percent: u64,
+    least: u64,
+}
+
+impl Default for MaxChange {
+    /// A fifth, and ten entries of a short list.
+    fn default() -> MaxChange {
+        MaxChange { percent: 20, least: 10 }
+    }
+}
+
+impl MaxChange {
+    /// The most of a list with so many entries.
+    pub fn of(self, entries: u64) -> u64 {
+        (entries.saturating_mul(self.percent) / 100).max(self.least)
+    }
+}
+
+impl fmt::Display for MaxChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.percent, self.least) {
+            (_, u64::MAX) => f.pad("any"),
+            (0, least) => f.pad(&least.to_string()),
+            (percent, 0) => f.pad(&format!("{percent}%")),
+            (percent, least) => f.pad(&format!("{percent}%, at least {least} entries")),
+        }
+    }
+}
+
+impl FromStr for MaxChange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<MaxChange, String> {
+        let wrong = || format!("{text:?} is not a limit of change: write it like 20%, 500 or any");
+        let number = |digits: &str| digits.trim().parse::<u64>().map_err(|_| wrong());
+        match text.trim().strip_suffix('%') {
+            Some(percent) => Ok(MaxChange { percent: number(percent)?, least: 0 }),
+            None if text.trim() == "any" => Ok(MaxChange { percent: 0, least: u64::MAX }),
+            None => Ok(MaxChange { percent: 0, least: number(text)? }),
+        }
+    }
+}
+
 /// Who wants to make a service call; decides how much of the budget is kept back from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Urgency {

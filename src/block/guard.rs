@@ -29,12 +29,14 @@ impl fmt::Display for Objection {
         match (self.by_consent, self.rule) {
             (true, _) => f.write_str(" (consent to exactly this entry with consent or --consent)"),
             (false, NEVER_BLOCK) => f.write_str(" (take it out of never_block)"),
+            (false, EXCEPTION) => f.write_str(" (take it out of exceptions)"),
             (false, _) => f.write_str(" (nothing overrides this)"),
         }
     }
 }
 
 const NEVER_BLOCK: &str = "never_block";
+const EXCEPTION: &str = "exception";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Protects {
@@ -58,6 +60,8 @@ pub struct Guards {
     above: HashMap<Box<str>, Box<str>>,
     never_networks: Vec<IpNet>,
     consent: HashSet<Box<str>>,
+    excepted: HashSet<Box<str>>,
+    excepted_networks: Vec<IpNet>,
     asleep: bool,
 }
 
@@ -77,6 +81,8 @@ impl Guards {
             above: HashMap::new(),
             never_networks: Vec::new(),
             consent: HashSet::new(),
+            excepted: HashSet::new(),
+            excepted_networks: Vec::new(),
             asleep: true,
         }
     }
@@ -98,6 +104,39 @@ impl Guards {
         guards
     }
 
+    /// The same guards, which also leave out these names with all below them, and what lies in these networks. Unlike
+    /// `never_block`, an exception does not keep a broader entry from being blocked.
+    #[must_use]
+    pub fn except<'n>(mut self, exceptions: impl Iterator<Item = &'n str>) -> Guards {
+        for value in exceptions {
+            match network(value) {
+                Some(network) => self.excepted_networks.push(network),
+                None => drop(self.excepted.insert(value.into())),
+            }
+        }
+        self
+    }
+
+    /// The exception that an entry lies in.
+    fn excepted(&self, value: &str, scope: Scope) -> Option<Objection> {
+        let object = |touches: Box<str>| Some(Objection { rule: EXCEPTION, touches, by_consent: false });
+        if scope == Scope::Ip {
+            let own = network(value)?;
+            let around = self.excepted_networks.iter().find(|around| around.contains(&own))?;
+            return object(around.to_string().into());
+        }
+        if self.excepted.contains(value) {
+            return object(value.into());
+        }
+        let mut rest = value.split('/').next().unwrap_or(value);
+        loop {
+            if self.excepted.contains(rest) {
+                return object(rest.into());
+            }
+            rest = rest.split_once('.')?.1;
+        }
+    }
+
     fn protect(&mut self, host: &str, rule: Rule) {
         self.rules.insert(host.into(), rule);
         let mut rest = host;
@@ -111,6 +150,10 @@ impl Guards {
     pub fn object(&self, value: &str, scope: Scope) -> Option<Objection> {
         if self.asleep {
             return None;
+        }
+        let nothing = self.excepted.is_empty() && self.excepted_networks.is_empty();
+        if !nothing && let Some(objection) = self.excepted(value, scope) {
+            return Some(objection);
         }
         let objection = match scope {
             Scope::Ip => self.object_to_network(value),
@@ -269,6 +312,26 @@ mod tests {
         assert!(text("co.uk", Scope::Subtree).contains("--consent"));
         assert!(text("contoso.com", Scope::Exact).contains("take it out of never_block"));
         assert!(text("8.0.0.0/7", Scope::Ip).contains("nothing overrides"));
+    }
+
+    #[test]
+    fn an_exception_leaves_out_what_lies_in_it_and_no_broader_entry() {
+        let guards = guards().except(["share.example", "203.0.113.0/24"].into_iter());
+        let rows = [
+            ("share.example", Scope::Subtree, true),
+            ("www.share.example", Scope::Exact, true),
+            ("share.example/path", Scope::Path, true),
+            ("example", Scope::Exact, false),
+            ("notshare.example", Scope::Subtree, false),
+            ("203.0.113.9", Scope::Ip, true),
+            ("203.0.112.0/23", Scope::Ip, false),
+        ];
+        for (value, scope, left_out) in rows {
+            let objection = guards.object(value, scope).filter(|objection| objection.rule == EXCEPTION);
+            assert_eq!(objection.is_some(), left_out, "{value}");
+        }
+        let text = guards.object("share.example", Scope::Exact).unwrap().to_string();
+        assert!(text.contains("take it out of exceptions"), "{text}");
     }
 
     #[test]

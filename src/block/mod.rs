@@ -18,6 +18,7 @@ pub mod layout;
 pub mod name;
 pub mod official;
 pub mod plan;
+pub mod publish;
 pub mod read;
 pub mod report;
 pub mod script;

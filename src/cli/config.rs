@@ -1,6 +1,6 @@
 //! `logweir config show|check`: the effective configuration, each value with its origin.
 
-use super::Context;
+use super::{Context, block};
 use crate::error::Result;
 use crate::ui::Table;
 use clap::{Args, Subcommand};
@@ -36,9 +36,10 @@ impl Config {
                 context.ui.table("settings", &table)
             }
             Action::Check => {
+                let lists = block::lists::all(&config)?.len();
                 let file = config.file.map_or("built-in defaults".to_owned(), |file| file.display().to_string());
                 let (tenants, feeds) = (config.tenants.len(), config.feeds.len());
-                context.ui.line(format!("{file}: sound, {tenants} tenant(s), {feeds} feed(s)"))
+                context.ui.line(format!("{file}: sound, {tenants} tenant(s), {feeds} feed(s), {lists} block list(s)"))
             }
         }
     }

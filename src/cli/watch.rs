@@ -1,5 +1,6 @@
-//! `logweir watch`: the daemon.
+//! `logweir watch`: the daemon. Ships the feeds and publishes the block lists.
 
+use super::block::publish::{self, Publisher, Publishing};
 use super::{Context, shipping};
 use crate::domain::Urgency;
 use crate::error::{Error, Result};
@@ -7,22 +8,22 @@ use crate::ship::{Ship, daemon};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Ship every configured feed until stopped
+/// Ship every configured feed, and publish every block list, until stopped
 #[derive(Debug, Args)]
 pub struct Watch {
-    /// Ship what is there, then exit
+    /// Ship what is there, publish every list, then exit
     #[arg(long)]
     once: bool,
 }
 
 impl Watch {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
-        let mut ship = prepared(context)?;
+        let Prepared { mut ship, publisher } = prepared(context)?;
         let runtime = super::runtime()?;
         if self.once {
-            let outcome = runtime.block_on(shipping::pass(&ship))?;
-            return shipping::finish(context, &outcome);
+            return once(context, &runtime, ship.as_ref(), publisher);
         }
+        let mut publishing = publisher.map(Publishing::start);
         runtime.block_on(async {
             let mut reload = signal(SignalKind::hangup())
                 .map_err(|error| Error::failed("cannot listen for signals").cause(error))?;
@@ -38,6 +39,9 @@ impl Watch {
                         tokio::select! {
                             ended = &mut stop => {
                                 stopped = Some(ended);
+                                if let Some(publishing) = &publishing {
+                                    publishing.ask();
+                                }
                                 return;
                             }
                             _ = reload.recv() => {}
@@ -45,8 +49,8 @@ impl Watch {
                         tell(sd_notify::NotifyState::Reloading);
                         // The new one is whole before the old one stops; a broken one changes nothing.
                         match prepared(context) {
-                            Ok(ship) => {
-                                next = Some(ship);
+                            Ok(prepared) => {
+                                next = Some(prepared);
                                 return;
                             }
                             Err(error) => {
@@ -57,10 +61,16 @@ impl Watch {
                         }
                     }
                 };
-                daemon::run(&ship, until).await?;
+                match &ship {
+                    Some(ship) => daemon::run(ship, until).await?,
+                    None => until.await,
+                }
+                // What it publishes ends first, or is taken back.
+                drop(publishing.take());
                 match (stopped, next) {
                     (None, Some(new)) => {
-                        ship = new;
+                        ship = new.ship;
+                        publishing = new.publisher.map(Publishing::start);
                         context.ui.note("the configuration was reloaded");
                         tell(sd_notify::NotifyState::Ready);
                     }
@@ -74,13 +84,49 @@ impl Watch {
     }
 }
 
-/// A ship of the configuration as it is now.
-fn prepared(context: &mut Context<'_>) -> Result<Ship> {
+/// What the configuration asks for as it is now.
+struct Prepared {
+    ship: Option<Ship>,
+    publisher: Option<(tokio::sync::watch::Sender<bool>, Publisher)>,
+}
+
+fn prepared(context: &mut Context<'_>) -> Result<Prepared> {
     let config = context.config()?;
-    if config.feeds.is_empty() {
-        return Err(
-            Error::usage("no feed is configured").hint("add a [[feed]] to the configuration: logweir init writes one")
-        );
+    if config.feeds.is_empty() && config.blocks.is_empty() {
+        return Err(Error::usage("no feed and no block list is configured")
+            .hint("add a [[feed]] or a [[block]] to the configuration: logweir init writes one"));
     }
-    shipping::ship(context, &config, &config.feeds, Urgency::Backlog)
+    let ship = match config.feeds.as_slice() {
+        [] => None,
+        feeds => Some(shipping::ship(context, &config, feeds, Urgency::Backlog)?),
+    };
+    Ok(Prepared { ship, publisher: Publisher::new(context, &config)? })
+}
+
+/// One pass over the feeds, then every list once; a failure of the one does not keep the other from its turn.
+fn once(
+    context: &mut Context<'_>,
+    runtime: &tokio::runtime::Runtime,
+    ship: Option<&Ship>,
+    publisher: Option<(tokio::sync::watch::Sender<bool>, Publisher)>,
+) -> Result<()> {
+    let shipped = match ship {
+        Some(ship) => {
+            let outcome = runtime.block_on(shipping::pass(ship))?;
+            shipping::finish(context, &outcome)
+        }
+        None => Ok(()),
+    };
+    let Some((tell, publisher)) = publisher else { return shipped };
+    let results = super::block::publish::stoppable(&tell, async { Ok(publisher.once().await) })?;
+    let published = publish::hand_over(context, results);
+    match (shipped, published) {
+        (Err(error), published) => {
+            if let Err(second) = published {
+                context.ui.error(&second);
+            }
+            Err(error)
+        }
+        (Ok(()), published) => published,
+    }
 }

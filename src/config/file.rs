@@ -24,6 +24,8 @@ pub struct File {
     pub(super) upload: Upload,
     #[serde(default)]
     pub(super) feed: Vec<Feed>,
+    #[serde(default)]
+    pub(super) block: Vec<Block>,
 }
 
 /// `[service]`.
@@ -129,4 +131,50 @@ pub struct Feed {
     pub(super) join_size: Option<Size>,
     pub(super) join_count: Option<u64>,
     pub(super) join_age: Option<String>,
+}
+
+/// `[[block]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    pub(super) name: Option<String>,
+    pub(super) appliance: String,
+    pub(super) output: PathBuf,
+    #[serde(default)]
+    pub(super) set: BTreeMap<String, Value>,
+    pub(super) sources: Option<Vec<String>>,
+    pub(super) tenant: Option<TenantName>,
+    pub(super) every: Option<String>,
+    #[serde(default)]
+    pub(super) never_block: Vec<String>,
+    #[serde(default)]
+    pub(super) exceptions: Vec<String>,
+    #[serde(default)]
+    pub(super) consent: Vec<String>,
+    pub(super) max_change: Option<Value>,
+    #[serde(default)]
+    pub(super) after: Vec<String>,
+    pub(super) after_limit: Option<String>,
+    pub(super) validate: Option<bool>,
+    pub(super) strict: Option<bool>,
+    pub(super) date: Option<bool>,
+}
+
+/// A number or text, where both are natural.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A number.
+    Number(u64),
+    /// Text.
+    Text(String),
+}
+
+impl Value {
+    pub(super) fn text(&self) -> String {
+        match self {
+            Value::Number(number) => number.to_string(),
+            Value::Text(text) => text.clone(),
+        }
+    }
 }

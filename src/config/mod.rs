@@ -3,6 +3,7 @@
 //! `file` holds what was typed, `resolve` makes the checked values that work starts from, `credentials` reads the
 //! secrets when a command needs them. Nothing here reads the process environment: it is handed in as [`Env`].
 
+mod block;
 pub mod credentials;
 mod file;
 mod resolve;
@@ -10,6 +11,7 @@ pub mod secret;
 pub mod units;
 
 pub use crate::domain::nearest;
+pub use block::BlockList;
 pub use resolve::{Origin, Setting, load};
 
 use crate::domain::{ByteCount, DataSource, LogType, TenantName};
@@ -73,6 +75,8 @@ pub struct Config {
     pub upload: Upload,
     /// What to ship.
     pub feeds: Vec<Feed>,
+    /// What to publish.
+    pub blocks: Vec<BlockList>,
     /// Each value with where it came from, in the order of the file.
     pub settings: Vec<Setting>,
 }

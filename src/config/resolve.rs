@@ -99,27 +99,27 @@ fn suggestion(message: &str) -> Option<String> {
     nearest(typed, quoted).map(str::to_owned)
 }
 
-struct Resolver<'e> {
+pub(super) struct Resolver<'e> {
     env: &'e Env,
-    path: &'e Path,
+    pub(super) path: &'e Path,
     settings: Vec<Setting>,
     /// Every mistake, so that all are told at once.
-    wrong: Vec<String>,
+    pub(super) wrong: Vec<String>,
 }
 
 impl Resolver<'_> {
-    fn note(&mut self, key: &str, value: impl fmt::Display, origin: Origin) {
+    pub(super) fn note(&mut self, key: &str, value: impl fmt::Display, origin: Origin) {
         self.settings.push(Setting { key: key.to_owned(), value: value.to_string(), origin });
     }
 
-    fn file_or<T: fmt::Display>(&mut self, key: &str, typed: Option<T>, default: T) -> T {
+    pub(super) fn file_or<T: fmt::Display>(&mut self, key: &str, typed: Option<T>, default: T) -> T {
         let origin = if typed.is_some() { Origin::File } else { Origin::Default };
         let value = typed.unwrap_or(default);
         self.note(key, &value, origin);
         value
     }
 
-    fn checked<T>(&mut self, key: &str, value: std::result::Result<T, String>) -> Option<T> {
+    pub(super) fn checked<T>(&mut self, key: &str, value: std::result::Result<T, String>) -> Option<T> {
         value.map_err(|why| self.wrong.push(format!("{key}: {why}"))).ok()
     }
 
@@ -154,8 +154,10 @@ impl Resolver<'_> {
             }
             feeds.extend(self.feed(feed, &tenants));
         }
+        let blocks = self.blocks(typed.block, &tenants);
         let file = from_file.then(|| self.path.to_path_buf());
-        Config { file, state_dir, catalog_files, address_files, tenants, network, upload, feeds, settings: Vec::new() }
+        let settings = Vec::new();
+        Config { file, state_dir, catalog_files, address_files, tenants, network, upload, feeds, blocks, settings }
     }
 
     fn state_dir(&mut self, typed: Option<PathBuf>, flag: Option<&Path>) -> PathBuf {
@@ -301,7 +303,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn duration(&mut self, key: &str, typed: Option<&str>, default: Duration) -> Duration {
+    pub(super) fn duration(&mut self, key: &str, typed: Option<&str>, default: Duration) -> Duration {
         let parsed = self.checked(key, typed.map(units::duration).transpose()).flatten();
         let value = parsed.unwrap_or(default);
         self.note(key, units::text(value), if parsed.is_some() { Origin::File } else { Origin::Default });

@@ -12,15 +12,19 @@
 //!   `uncertain`: only the service's counters, or a person, move it on. One shipment of a data source at a time is
 //!   between the two.
 //! * No signed address is ever stored in clear.
+//! * A publication of a block list is recorded with its whole content before a file is touched, and its end after the
+//!   last step. One found between the two was interrupted.
 
 mod budget;
 mod files;
+mod publications;
 mod schema;
 mod shipments;
 mod stage;
 mod work;
 
 pub use files::{FileMark, ReadyFile, Seen, Skipped, Slice};
+pub use publications::{ListFile, ListState, NewPublication, Publication, PublicationState};
 pub use shipments::{Baseline, Shipment};
 pub use stage::Stage;
 pub use work::{Blocks, NewShipment, NewSlice, Turn};

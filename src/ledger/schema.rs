@@ -126,6 +126,42 @@ const MIGRATIONS: &[&str] = &["
         length INTEGER NOT NULL,
         PRIMARY KEY (shipment, number)
     ) STRICT, WITHOUT ROWID;
+", "
+    -- Block lists: every publication with what it held, and what waits for a person.
+    CREATE TABLE block_list (
+        name TEXT PRIMARY KEY,
+        checked INTEGER NOT NULL DEFAULT 0,
+        -- Why a change is not published.
+        held TEXT,
+        -- The version that a person went back to.
+        pinned INTEGER
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE publication (
+        list TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        tenant TEXT NOT NULL,
+        appliance TEXT NOT NULL,
+        state TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        entries INTEGER NOT NULL,
+        added INTEGER NOT NULL,
+        removed INTEGER NOT NULL,
+        note TEXT,
+        verdict BLOB,
+        PRIMARY KEY (list, version)
+    ) STRICT;
+    CREATE TABLE published_file (
+        list TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        role TEXT NOT NULL,
+        part INTEGER NOT NULL,
+        path BLOB NOT NULL,
+        content BLOB NOT NULL,
+        PRIMARY KEY (list, version, position),
+        FOREIGN KEY (list, version) REFERENCES publication (list, version) ON DELETE CASCADE
+    ) STRICT;
 "];
 
 /// Switches to the write-ahead log, once in the life of a file. SQLite does not wait for others while it does so, as it

@@ -11,6 +11,7 @@ mod embedded;
 mod families;
 mod faults;
 mod logs;
+mod publish;
 mod readme;
 mod samples;
 mod service;

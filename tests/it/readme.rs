@@ -30,6 +30,7 @@ fn every_flag_named_exists() {
         ["block", "fetch"],
         ["block", "render"],
         ["block", "formats"],
+        ["block", "publish"],
         ["catalog", "check"],
         ["catalog", "search"],
         ["report", "categories"],

@@ -62,19 +62,20 @@ impl Guarding {
 
 /// The built-in guards with a person's own names and consents.
 pub(super) fn guards(never_block: &[String], consent: &[String]) -> Result<Guards> {
-    let clean = |what: &str, texts: &[String]| -> Result<Vec<Box<str>>> {
-        let reading = Reading { underscores: true, ..Reading::default() };
-        let mut values = Vec::new();
-        for text in texts {
-            // A one-label name is no entry, but may well be protected or consented to.
-            let clean = name::clean(text, reading).map(|clean| clean.value);
-            values.push(clean.map_err(|why| Error::usage(format!("{what} {text:?}: {why}")))?);
-        }
-        Ok(values)
-    };
     let never_block = clean("never_block", never_block)?;
     let consent = clean("consent", consent)?;
     Ok(Guards::new(never_block.iter().map(|name| &**name), consent.iter().map(|name| &**name)))
+}
+
+/// The clean values of names that a person listed.
+pub(super) fn clean(what: &str, texts: &[String]) -> Result<Vec<Box<str>>> {
+    let reading = Reading { underscores: true, ..Reading::default() };
+    let mut values = Vec::new();
+    for text in texts {
+        let clean = name::clean(text, reading).map(|clean| clean.value);
+        values.push(clean.map_err(|why| Error::usage(format!("{what} {text:?}: {why}")))?);
+    }
+    Ok(values)
 }
 
 /// Where entries come from.

@@ -3,14 +3,17 @@
 mod fetch;
 mod formats;
 mod gather;
+mod history;
+pub(super) mod lists;
+pub(super) mod publish;
 mod render;
 
 use super::{Context, connect};
 use crate::block::appliance::{self, Appliance, Parameters};
+pub(super) use crate::block::publish::files::replace as write_atomically;
 use crate::error::{Error, Result};
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
-use std::io::Write;
 
 /// Make, publish and take back block lists for appliances
 #[derive(Debug, Args)]
@@ -24,6 +27,9 @@ enum Action {
     Formats(formats::Formats),
     Fetch(fetch::Fetch),
     Render(render::Render),
+    Publish(publish::Publish),
+    History(history::History),
+    Rollback(history::Rollback),
 }
 
 impl Block {
@@ -32,6 +38,9 @@ impl Block {
             Action::Formats(command) => command.run(context),
             Action::Fetch(command) => command.run(context),
             Action::Render(command) => command.run(context),
+            Action::Publish(command) => command.run(context),
+            Action::History(command) => command.run(context),
+            Action::Rollback(command) => command.run(context),
         }
     }
 }
@@ -60,22 +69,4 @@ fn setting(text: &str) -> std::result::Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as NAME=VALUE".to_owned()),
     }
-}
-
-/// Writes beside the target, syncs, and renames over it: a reader sees the old or the new text, never half.
-pub(super) fn write_atomically(path: &std::path::Path, bytes: &[u8]) -> Result<()> {
-    let failed = |error: std::io::Error| Error::failed(format!("cannot write {}", path.display())).cause(error);
-    let name = path.file_name().ok_or_else(|| Error::usage(format!("{} is not a file name", path.display())))?;
-    let beside = path.with_file_name(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
-    let write = || -> std::io::Result<()> {
-        let mut file = std::fs::File::create(&beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&beside, path)
-    };
-    write().map_err(|error| {
-        // The half-written file is ours; failing to remove it changes nothing for the reader of `path`.
-        let _ = std::fs::remove_file(&beside);
-        failed(error)
-    })
 }

@@ -80,9 +80,9 @@ impl Render {
         for (target, parameters) in &targets {
             let mut plan = plan::plan(target, parameters, &verdict, &guards)?;
             let counts = Counts::of(&verdict, &plan);
-            let files = write::whole(target, parameters, &verdict, &mut plan, date)?;
+            let written = write::whole(target, parameters, &verdict, &mut plan, date)?;
             let files =
-                files.into_iter().map(|file| (self.path(context, target, targets.len(), &file), file)).collect();
+                written.into_iter().map(|file| (self.path(context, target, targets.len(), &file), file)).collect();
             let rendered = Rendered { target, plan, counts, files };
             self.hand_over(context, &verdict, &rendered, &mut documents, date)?;
             left_out += rendered.counts.left_out();
