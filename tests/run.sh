@@ -13,9 +13,9 @@ debian="
   named:bind9 named-checkzone:bind9-utils nsd-checkzone:nsd nft:nftables ip:iproute2 ipset:ipset xmllint:libxml2-utils
 "
 # program : npm package that has it, into the user's cache
-npm="azurite-blob:azurite@3.35.0"
+npm="azurite-blob:azurite@3.35.0 hostlist-compiler:@adguard/hostlist-compiler@1.0.12 ../@adguard/tsurlfilter/package.json:@adguard/tsurlfilter@2.2.23"
 # module : PyPI package that has it, into an environment in the user's cache
-pypi=""
+pypi="pacparser:pacparser==1.5.3 ciscoconfparse2:ciscoconfparse2==0.9.18"
 
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/logweir-tests"
 sudo=""
@@ -24,7 +24,7 @@ PATH="$PATH:/usr/sbin:/sbin"
 export PATH
 
 has_debian() { command -v "$1" >/dev/null 2>&1; }
-has_npm() { [ -x "$cache/npm/node_modules/.bin/$1" ]; }
+has_npm() { [ -e "$cache/npm/node_modules/.bin/$1" ]; }
 has_pypi() { [ -x "$cache/python/bin/python" ] && "$cache/python/bin/python" -c "import $1" >/dev/null 2>&1; }
 
 # The packages of a list whose program or module is not there yet.

@@ -181,6 +181,10 @@ pub enum Piece {
     Text(&'static str),
     /// Items.
     Items(Items),
+    /// Fixed text that is left out when there are no items of these kinds: what refers to them as a whole.
+    IfAny(&'static [Kind], &'static str),
+    /// The pieces, when a parameter has this value.
+    When(&'static str, &'static str, &'static [Piece]),
     /// The pieces once for each object into which the items were split.
     Buckets(&'static [Piece]),
     /// The apps with their domains as the service's JSON; domains have these shapes.
@@ -240,11 +244,11 @@ impl Page {
     }
 }
 
-/// Every `Items` of some pieces, those in buckets too.
+/// Every `Items` of some pieces, those within other pieces too.
 pub fn items(pieces: &'static [Piece]) -> Box<dyn Iterator<Item = &'static Items>> {
     Box::new(pieces.iter().flat_map(|piece| match piece {
         Piece::Items(found) => Box::new(std::iter::once(found)) as Box<dyn Iterator<Item = &'static Items>>,
-        Piece::Buckets(inner) => items(inner),
+        Piece::Buckets(inner) | Piece::When(_, _, inner) => items(inner),
         _ => Box::new(std::iter::empty()),
     }))
 }

@@ -214,9 +214,14 @@ fn within_limits(
         return Ok(());
     }
     if let Some(most) = appliance.limit(Per::Labels, parameters)
-        && value.split('.').count() as u64 > most
+        && value.split(['.', '/']).count() as u64 > most
     {
         return Err("it has more labels than the target takes");
+    }
+    if let Some(most) = appliance.limit(Per::Label, parameters)
+        && value.split(['.', '/']).any(|label| label.len() as u64 > most)
+    {
+        return Err("a part of its path is longer than the target takes");
     }
     if let Some(most) = appliance.limit(Per::WithZone, parameters) {
         // As octets on the wire: a length in front of each label, `*` as one more label, a zero at the end.

@@ -50,6 +50,8 @@ pub struct Content {
     pub ids: Vec<String>,
     /// References by number.
     pub numbers: Vec<u32>,
+    /// Whether a text that belongs to some items is missing although they are there.
+    pub lacks: bool,
 }
 
 /// Reads the files of a target back to the set of its items.
@@ -69,6 +71,9 @@ pub fn files(
         let content = pieces(page.pieces, parameters, &text)?;
         if content.items.is_empty() && !content.ids.is_empty() {
             return Err(Mismatch { line: 0, what: "it refers to items that are not there".to_owned() });
+        }
+        if content.lacks {
+            return Err(Mismatch { line: 0, what: "what uses the items as a whole is missing".to_owned() });
         }
         set.extend(content.items.into_iter().map(|found| (found.kind, found.value)));
     }
@@ -107,8 +112,8 @@ fn line_of(text: &str, at: usize) -> usize {
 ///
 /// # Errors
 /// The first place where it does not.
-pub fn pieces(pieces: &[Piece], parameters: &Parameters, text: &str) -> Result<Content, Mismatch> {
-    let mut eye = Eye { text, at: 0, parameters, content: Content::default() };
+pub fn pieces(pieces: &'static [Piece], parameters: &Parameters, text: &str) -> Result<Content, Mismatch> {
+    let mut eye = Eye { text, at: 0, parameters, content: Content::default(), belonging: Vec::new() };
     eye.pieces(pieces)?;
     if eye.at < text.len() {
         return Err(eye.mismatch("something stands here that we do not write"));
@@ -120,6 +125,14 @@ pub fn pieces(pieces: &[Piece], parameters: &Parameters, text: &str) -> Result<C
     {
         return Err(eye.mismatch(&format!("{stray} refers to no item")));
     }
+    for (kinds, _) in &eye.belonging {
+        let there = eye.belonging.iter().any(|(same, there)| same == kinds && *there);
+        match (there, eye.content.items.iter().any(|item| kinds.contains(&item.kind))) {
+            (true, false) => return Err(eye.mismatch("it uses items that are not there")),
+            (false, true) => eye.content.lacks = true,
+            _ => {}
+        }
+    }
     Ok(eye.content)
 }
 
@@ -128,6 +141,8 @@ struct Eye<'t> {
     at: usize,
     parameters: &'t Parameters,
     content: Content,
+    /// Kinds with a text that belongs to them, and whether it stood there.
+    belonging: Vec<(&'static [Kind], bool)>,
 }
 
 impl<'t> Eye<'t> {
@@ -155,12 +170,18 @@ impl<'t> Eye<'t> {
         Err(self.mismatch(&format!("expected {text:?}")))
     }
 
-    fn pieces(&mut self, pieces: &[Piece]) -> Result<(), Mismatch> {
+    fn pieces(&mut self, pieces: &'static [Piece]) -> Result<(), Mismatch> {
         for piece in pieces {
             match piece {
                 Piece::Header(before, after) => self.header(before, after)?,
                 Piece::Text(text) => self.fixed(text, 1)?,
                 Piece::Items(items) => self.items(items, 1)?,
+                Piece::IfAny(kinds, text) => self.if_any(kinds, text, 1),
+                Piece::When(parameter, value, inner) => {
+                    if self.parameters.get(parameter) == *value {
+                        self.pieces(inner)?;
+                    }
+                }
                 Piece::Apps(shapes) => self.apps(shapes)?,
                 Piece::Buckets(inner) => {
                     let mut bucket = 1;
@@ -170,6 +191,10 @@ impl<'t> Eye<'t> {
                         let read = inner.iter().try_for_each(|piece| match piece {
                             Piece::Items(items) => self.items(items, bucket),
                             Piece::Text(text) => self.fixed(text, bucket),
+                            Piece::IfAny(kinds, text) => {
+                                self.if_any(kinds, text, bucket);
+                                Ok(())
+                            }
                             _ => Err(self.mismatch("an object holds texts and items")),
                         });
                         if let Err(mismatch) = read {
@@ -214,6 +239,13 @@ impl<'t> Eye<'t> {
             self.expect(&text)?;
         }
         Ok(())
+    }
+
+    /// A fixed text that belongs to items of some kinds; whether it may stand is known once all were read.
+    fn if_any(&mut self, kinds: &'static [Kind], text: &str, bucket: u32) {
+        let text = write::fixed(text, self.parameters, None, bucket);
+        let there = self.take(&text);
+        self.belonging.push((kinds, there));
     }
 
     fn digits(&mut self) -> Option<u32> {

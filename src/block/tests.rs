@@ -115,7 +115,8 @@ fn collect(pieces: &[Piece], texts: &mut Vec<&'static str>) {
                 texts.extend([items.head, items.between, items.foot]);
                 texts.extend(items.shapes.iter().flat_map(|shape| [shape.before, shape.after]));
             }
-            Piece::Buckets(inner) => collect(inner, texts),
+            Piece::IfAny(_, text) => texts.push(text),
+            Piece::Buckets(inner) | Piece::When(_, _, inner) => collect(inner, texts),
             Piece::Header(..) | Piece::Apps(_) => {}
         }
     }
@@ -431,6 +432,29 @@ fn references_never_stand_without_their_items() {
                 let written = |shape: &&&layout::Shape| shape.form != Form::Reference && shape.takes.contains(kind);
                 assert!(shapes.iter().any(|shape| written(&shape)), "{}: {kind:?}", target.name);
             }
+        }
+    }
+}
+
+/// Names alone, addresses alone: nothing refers to what is not there, as a commit or an import would refuse.
+#[test]
+fn a_list_of_one_sort_reads_back_and_refers_to_nothing_else() {
+    for rows in [&["192.0.2.10", "2001:db8::/48"][..], &["a.example", "*.b.example"]] {
+        let verdict = verdict(rows.iter().map(|text| (*text, None, "")));
+        for target in appliance::all() {
+            for parameters in settings(target) {
+                let (files, atoms) = render(target, &parameters, &verdict);
+                assert_eq!(read::files(target, &parameters, &files).as_ref(), Ok(&atoms), "{}", target.name);
+            }
+        }
+    }
+    let addresses = verdict([("192.0.2.10", None, "")].into_iter());
+    for name in ["juniper_srx_utm", "cisco_asa_regex", "sophos_url_group"] {
+        let target = appliance::find(name).unwrap();
+        let (files, _) = render(target, &defaults(target), &addresses);
+        let text = String::from_utf8(files[0].bytes.clone()).unwrap();
+        for user in ["custom-url-category", "policy-map", "URLGroup"] {
+            assert!(!text.contains(user), "{name}: {text}");
         }
     }
 }

@@ -213,6 +213,12 @@ impl<'p> Pen<'p> {
                 }
                 Piece::Text(text) => self.fixed(text, 1),
                 Piece::Items(items) => self.items(items, atoms, 1),
+                Piece::IfAny(kinds, text) => self.if_any(kinds, text, atoms, 1),
+                Piece::When(parameter, value, inner) => {
+                    if self.parameters.get(parameter) == *value {
+                        self.pieces(inner, atoms, buckets);
+                    }
+                }
                 Piece::Apps(shapes) => self.apps(shapes, atoms),
                 Piece::Buckets(inner) => {
                     for bucket in 1..=buckets {
@@ -221,7 +227,8 @@ impl<'p> Pen<'p> {
                             match piece {
                                 Piece::Items(items) => self.items(items, &own, bucket),
                                 Piece::Text(text) => self.fixed(text, bucket),
-                                Piece::Header(..) | Piece::Buckets(_) | Piece::Apps(_) => {
+                                Piece::IfAny(kinds, text) => self.if_any(kinds, text, &own, bucket),
+                                Piece::Header(..) | Piece::When(..) | Piece::Buckets(_) | Piece::Apps(_) => {
                                     debug_assert!(false, "an object holds texts and items");
                                 }
                             }
@@ -235,6 +242,12 @@ impl<'p> Pen<'p> {
     fn fixed(&mut self, text: &str, bucket: u32) {
         let text = fixed(text, self.parameters, self.date, bucket);
         self.push(&text);
+    }
+
+    fn if_any(&mut self, kinds: &[Kind], text: &str, atoms: &[Atom<'_>], bucket: u32) {
+        if atoms.iter().any(|atom| kinds.contains(&atom.kind)) {
+            self.fixed(text, bucket);
+        }
     }
 
     fn items(&mut self, items: &Items, atoms: &[Atom<'_>], bucket: u32) {

@@ -1,5 +1,6 @@
 //! The one integration-test binary: the real `logweir` against the embedded service and real programs.
 
+mod appliances;
 mod architecture;
 mod blob;
 mod block;

@@ -71,7 +71,7 @@ fn the_table_of_block_list_targets_is_made_from_the_registry() {
         .iter()
         .map(|row| {
             let cell = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
-            let cells = [cell("kind"), cell("scopes"), cell("limits"), cell("validator")];
+            let cells = [cell("kind"), cell("scopes"), cell("limits"), cell("validator"), cell("certainty")];
             format!("| `{}` | {} |\n", cell("appliance"), cells.join(" | "))
         })
         .collect();

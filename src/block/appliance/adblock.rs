@@ -13,7 +13,7 @@ pub const TARGETS: &[Appliance] = &[Appliance {
         Piece::Header("! ", ""),
         Piece::lines(&[Shape::new(SUBTREE, "||", "^")]),
     ])],
-    certainty: "checked with hostlist-compiler",
+    certainty: "tested with AdGuard's compiler and engine, behaviour too",
     notes: "Add by its URL as a blocklist.",
     ..BASE
 }];

@@ -8,7 +8,8 @@ use super::{Appliance, BASE, Delta, Sort, list};
 use crate::block::layout::{BELOW, EXACT, Form, Kind, NETS6, PATH, Page, Piece, SUBTREE, Shape};
 
 const RIGHT: &str = "it also takes names that continue to the right, as name.evil.example: there is no end anchor";
-const SHARED: &str = "it blocks the addresses of the name, and with them every other site there";
+const SHARED: &str =
+    "it blocks the IPv4 addresses of the name, and with them every other site there; its IPv6 addresses stay open";
 const DOT: Form = Form::Dots("\\.");
 const NAMES: &[Kind] = &[Kind::Subtree, Kind::Below, Kind::Exact];
 
@@ -47,7 +48,8 @@ pub const TARGETS: &[Appliance] = &[
             Piece::Header("! ", ""),
             REGEX,
             MATCH,
-            Piece::Text(
+            Piece::IfAny(
+                NAMES,
                 "class-map type inspect http match-all %list%_http\n match request header host regex class %list%_hosts\n\
                  policy-map type inspect http %list%_pm\n class %list%_http\n  reset log\n",
             ),
@@ -83,7 +85,7 @@ pub const TARGETS: &[Appliance] = &[
             Piece::Header("! ", ""),
             OBJECTS,
             MEMBERS,
-            Piece::Text("access-list %list%_egress extended deny ip any object-group %list% log\n"),
+            Piece::IfAny(OBJECT_KINDS, "access-list %list%_egress extended deny ip any object-group %list% log\n"),
         ])],
         delta: Some(Delta {
             remove: &[

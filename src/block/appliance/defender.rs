@@ -6,6 +6,8 @@
 use super::{Allowed, Appliance, BASE, LIST, Limit, Parameter, Per, Split};
 use crate::block::layout::{EXACT, Kind, PATH, Page, Piece, Shape};
 
+const PAGE: &str = "only over https, and perhaps only this page";
+
 pub const TARGETS: &[Appliance] = &[Appliance {
     name: "mde_indicator",
     product: "Microsoft Defender for Endpoint, indicators",
@@ -25,7 +27,7 @@ pub const TARGETS: &[Appliance] = &[Appliance {
         ),
         Piece::lines(&[
             Shape::new(EXACT, "DomainName,", ",%action%,%list%,rendered by logweir,,Medium,,,"),
-            Shape::new(PATH, "Url,https://", ",%action%,%list%,rendered by logweir,,Medium,,,"),
+            Shape::new(PATH, "Url,https://", ",%action%,%list%,rendered by logweir,,Medium,,,").narrower(PAGE),
             Shape::new(&[Kind::Ip4, Kind::Ip6], "IpAddress,", ",%action%,%list%,rendered by logweir,,Medium,,,"),
         ]),
     ])],

@@ -13,12 +13,18 @@ const EDIT: &str = "            edit %number%\n                set url \"";
 const OPEN: &str = "config webfilter urlfilter\n    edit %table%\n        config entries\n";
 const CLOSE: &str = "\n        end\n    next\nend\n";
 const KINDS: &[Kind] = &[Kind::Exact, Kind::Below, Kind::Path, Kind::Ip4];
+const ENTRY_BELOW: Shape =
+    Shape::new(BELOW, "            edit %number%\n                set url \"*.", WILDCARD).longest(509);
+const PAGES_BELOW: Shape =
+    Shape::new(PATH, EDIT, SIMPLE).longest(511).narrower("only this page, not what lies under it, on strict releases");
+const ADDRESS: Shape = Shape::new(&[Kind::Ip4], EDIT, SIMPLE);
 const ENTRIES: &[Shape] = &[
     Shape::new(EXACT, EDIT, SIMPLE).longest(511).wider("on some releases it also takes the names below it"),
-    Shape::new(BELOW, "            edit %number%\n                set url \"*.", WILDCARD).longest(509),
-    Shape::new(PATH, EDIT, SIMPLE).longest(511),
-    Shape::new(&[Kind::Ip4], EDIT, SIMPLE),
+    ENTRY_BELOW,
+    PAGES_BELOW,
+    ADDRESS,
 ];
+const STRICT_ENTRIES: &[Shape] = &[Shape::new(EXACT, EDIT, SIMPLE).longest(511), ENTRY_BELOW, PAGES_BELOW, ADDRESS];
 
 const CLASS: Parameter = Parameter {
     name: "class",
@@ -52,6 +58,12 @@ pub const TARGETS: &[Appliance] = &[
                 allowed: Allowed::Number(1, 4_294_967_295),
                 meaning: "most entries of the model, from its table of maximum values",
             },
+            Parameter {
+                name: "include_subdomains",
+                default: "unset",
+                allowed: Allowed::OneOf(&["unset", "disable"]),
+                meaning: "disable on newer releases, which then take exact names exactly; older ones do not know it",
+            },
         ],
         pages: &[Page::new(&[
             Piece::Header("# ", ""),
@@ -61,6 +73,19 @@ pub const TARGETS: &[Appliance] = &[
             Piece::lines(ENTRIES),
             Piece::Text("        end\n    next\nend\n"),
         ])],
+        variants: &[(
+            "include_subdomains",
+            "disable",
+            &[Page::new(&[
+                Piece::Header("# ", ""),
+                Piece::Text(
+                    "config webfilter urlfilter\n    edit %table%\n        set name \"%list%\"\n        set comment \"rendered by logweir\"\n        \
+                     set include-subdomains disable\n        config entries\n",
+                ),
+                Piece::lines(STRICT_ENTRIES),
+                Piece::Text("        end\n    next\nend\n"),
+            ])],
+        )],
         limits: &[Limit::given(Per::Items, "max_entries")],
         delta: Some(Delta {
             remove: &[Piece::Items(Items {

@@ -1,7 +1,8 @@
-//! HAProxy: pattern files for two matches, and maps.
+//! HAProxy (2.5 and later): pattern files for two matches, and maps.
 //!
 //! Exact names in one file (`-m str`), names below with a leading dot in the other (`-m end`): without the dot
-//! `notexample.com` would match too. `haproxy -c` checks the configuration, not the patterns.
+//! `notexample.com` would match too. `host_only` takes the port off; cutting at the first colon would break IPv6.
+//! `haproxy -c` checks the configuration, not the patterns.
 
 use super::{Appliance, BASE, Validator};
 use crate::block::layout::{BELOW, EXACT, Kind, Page, Piece, Shape};
@@ -28,12 +29,12 @@ pub const TARGETS: &[Appliance] = &[
         validator: Some(Validator {
             program: "haproxy",
             arguments: &["-c", "-f", "%conf%"],
-            conf: "defaults\n  mode http\n  timeout client 5s\n  timeout server 5s\n  timeout connect 5s\nfrontend f\n  bind 127.0.0.1:65535\n  http-request set-var(txn.h) req.hdr(host),lower\n  acl exact var(txn.h) -m str -f %exact%\n  acl suffix var(txn.h) -m end -f %suffix%\n  http-request deny deny_status 403 if exact or suffix\n",
+            conf: "defaults\n  mode http\n  timeout client 5s\n  timeout server 5s\n  timeout connect 5s\nfrontend f\n  bind 127.0.0.1:65535\n  http-request set-var(txn.h) req.hdr(host),host_only,lower,rtrim(.)\n  acl exact var(txn.h) -m str -f %exact%\n  acl suffix var(txn.h) -m end -f %suffix%\n  http-request deny deny_status 403 if exact or suffix\n",
             refuse: &[],
             unable: &[],
         }),
         certainty: "tested with HAProxy, behaviour too",
-        notes: "http-request set-var(txn.h) req.hdr(host),field(1,:),lower,rtrim(.) then -m str -f EXACT and -m end -f SUFFIX.",
+        notes: "http-request set-var(txn.h) req.hdr(host),host_only,lower,rtrim(.) then -m str -f EXACT and -m end -f SUFFIX.",
         ..BASE
     },
     Appliance {
@@ -57,12 +58,12 @@ pub const TARGETS: &[Appliance] = &[
         validator: Some(Validator {
             program: "haproxy",
             arguments: &["-c", "-f", "%conf%"],
-            conf: "defaults\n  mode http\n  timeout client 5s\n  timeout server 5s\n  timeout connect 5s\nfrontend f\n  bind 127.0.0.1:65535\n  http-request set-var(txn.h) req.hdr(host),lower\n  http-request deny deny_status 403 if { var(txn.h),map_str(%exact%) -m found }\n  http-request deny deny_status 403 if { var(txn.h),map_end(%suffix%) -m found }\n",
+            conf: "defaults\n  mode http\n  timeout client 5s\n  timeout server 5s\n  timeout connect 5s\nfrontend f\n  bind 127.0.0.1:65535\n  http-request set-var(txn.h) req.hdr(host),host_only,lower,rtrim(.)\n  http-request deny deny_status 403 if { var(txn.h),map_str(%exact%) -m found }\n  http-request deny deny_status 403 if { var(txn.h),map_end(%suffix%) -m found }\n",
             refuse: &[],
             unable: &[],
         }),
-        certainty: "tested with HAProxy",
-        notes: "map_str with the exact file and map_end with the suffix file.",
+        certainty: "tested with HAProxy, behaviour too",
+        notes: "As haproxy_acl_files, with map_str and the exact file, map_end and the suffix file.",
         ..BASE
     },
 ];

@@ -1,4 +1,6 @@
 //! A hosts file: exact names only; names below stay open.
+//!
+//! Each name has a line for IPv4 and one for IPv6: with the first alone, resolvers go on asking for the other.
 
 use super::{Appliance, BASE};
 use crate::block::layout::{EXACT, Page, Piece, Shape};
@@ -11,6 +13,7 @@ pub const TARGETS: &[Appliance] = &[Appliance {
         Piece::Header("# ", ""),
         Piece::Text("# %list% begin\n"),
         Piece::lines(&[Shape::new(EXACT, "0.0.0.0 ", "")]),
+        Piece::lines(&[Shape::new(EXACT, ":: ", "")]),
         Piece::Text("# %list% end\n"),
     ])],
     certainty: "tested with dnsmasq, behaviour too",

@@ -35,7 +35,7 @@ pub const TARGETS: &[Appliance] = &[Appliance {
         add: &[ADD4, ADD6],
     }),
     undo: &[Piece::Text("destroy %list%4\ndestroy %list%6\n")],
-    certainty: "tested with ipset",
+    certainty: "tested with ipset, behaviour too",
     better: Some("nftables_set"),
     notes: "ipset restore < FILE; a rule with --match-set LIST4 dst must reject. Take the rule out before the undo.",
     ..BASE

@@ -4,11 +4,14 @@
 //! number of labels, the name itself included. Patterns are split by a hash of the name, so that a removal moves none.
 
 use super::{Allowed, Appliance, BASE, Delta, Limit, Parameter, Per, Sort, Split, list};
-use crate::block::layout::{BELOW, EXACT, Form, NETS, Page, Piece, SUBTREE, Shape};
+use crate::block::layout::{BELOW, EXACT, Form, Kind, NETS, Page, Piece, SUBTREE, Shape};
 
+const NAMES: &[Kind] = &[Kind::Subtree, Kind::Below, Kind::Exact];
+// A reference to a pattern list or category that is not there fails the commit.
 const CATEGORY: Piece =
-    Piece::Text("set security utm custom-objects custom-url-category %list% value %list%_%bucket%\n");
-const PROFILE: Piece = Piece::Text(
+    Piece::IfAny(NAMES, "set security utm custom-objects custom-url-category %list% value %list%_%bucket%\n");
+const PROFILE: Piece = Piece::IfAny(
+    NAMES,
     "set security utm feature-profile web-filtering juniper-local profile %list% custom-block-message \"blocked\"\n\
      set security utm feature-profile web-filtering juniper-local profile %list% category %list% action block\n",
 );
@@ -36,10 +39,13 @@ const OLD: Piece = Piece::lines(&[
     Shape::new(BELOW, "set security utm custom-objects url-pattern %list%_%bucket% value http://*.", ""),
     Shape::new(EXACT, "set security utm custom-objects url-pattern %list%_%bucket% value http://", ""),
 ]);
-const DELETE: Piece = Piece::lines(&[
+const DELETE_NEW: Piece = Piece::lines(&[
     Shape::new(SUBTREE, "delete security utm custom-objects url-pattern %list%_%bucket% value *.", ""),
-    Shape::new(BELOW, "delete security utm custom-objects url-pattern %list%_%bucket% value http://*.", ""),
     Shape::new(EXACT, "delete security utm custom-objects url-pattern %list%_%bucket% value ", ""),
+]);
+const DELETE_OLD: Piece = Piece::lines(&[
+    Shape::new(BELOW, "delete security utm custom-objects url-pattern %list%_%bucket% value http://*.", ""),
+    Shape::new(EXACT, "delete security utm custom-objects url-pattern %list%_%bucket% value http://", ""),
 ]);
 
 pub const TARGETS: &[Appliance] = &[Appliance {
@@ -48,7 +54,8 @@ pub const TARGETS: &[Appliance] = &[Appliance {
     sort: Sort::Script,
     service_format: Some(129),
     parameters: &[
-        list(26),
+        // 29 characters with the number of a pattern list.
+        list(25),
         Parameter {
             name: "release",
             default: "20.4",
@@ -72,8 +79,22 @@ pub const TARGETS: &[Appliance] = &[Appliance {
     limits: &[Limit::new(Per::Items, 8_192)],
     split: Split::Objects,
     delta: Some(Delta {
-        remove: &[DELETE, NO_MEMBERS, NO_ADDRESSES],
-        add: &[NEW, Piece::Buckets(&[CATEGORY]), ADDRESSES, MEMBERS],
+        remove: &[
+            Piece::When("release", "20.4", &[DELETE_NEW]),
+            Piece::When("release", "12.1X46", &[DELETE_OLD]),
+            Piece::When("release", "before-12.1X46", &[DELETE_OLD]),
+            NO_MEMBERS,
+            NO_ADDRESSES,
+        ],
+        add: &[
+            Piece::When("release", "20.4", &[NEW]),
+            Piece::When("release", "12.1X46", &[MIDDLE]),
+            Piece::When("release", "before-12.1X46", &[OLD]),
+            Piece::Buckets(&[CATEGORY]),
+            PROFILE,
+            ADDRESSES,
+            MEMBERS,
+        ],
     }),
     undo: &[
         Piece::Text(

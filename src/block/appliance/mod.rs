@@ -117,8 +117,10 @@ pub enum Per {
     Bytes,
     /// Files, or objects.
     Parts,
-    /// Labels of a name.
+    /// Labels of a name, with the parts of a path.
     Labels,
+    /// Characters of a label or of a part of a path.
+    Label,
     /// Octets of a name together with the zone's.
     WithZone,
 }

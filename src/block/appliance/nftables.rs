@@ -49,7 +49,7 @@ pub const TARGETS: &[Appliance] = &[Appliance {
         refuse: &[],
         unable: &["Operation not permitted"],
     }),
-    certainty: "tested with nftables",
+    certainty: "tested with nftables, behaviour too",
     notes: "nft -f FILE replaces the table in one step.",
     ..BASE
 }];

@@ -18,7 +18,7 @@ pub const TARGETS: &[Appliance] = &[Appliance {
     delta: Some(Delta { remove: &[REMOVE], add: &[ADD, COMMIT] }),
     undo: &[REMOVE, COMMIT],
     validator: Some(Validator { program: "sh", arguments: &["-n", "%file%"], conf: "", refuse: &[], unable: &[] }),
-    certainty: "inferred",
+    certainty: "uci inferred; its entries tested with dnsmasq, behaviour too",
     better: Some("dnsmasq_local"),
     notes: "Run on the router; run the undo before the whole script again, or entries are there twice.",
     ..BASE

@@ -27,7 +27,7 @@ pub const TARGETS: &[Appliance] = &[Appliance {
         ),
     ])],
     limits: &[Limit::new(Per::Bytes, 1_000_000)],
-    certainty: "tested with pacparser",
+    certainty: "tested with pacparser and Node.js, behaviour too",
     notes: "Serve as application/x-ns-proxy-autoconfig. Where a PAC file exists, call this function first from it.",
     ..BASE
 }];

@@ -20,6 +20,7 @@ pub const TARGETS: &[Appliance] = &[Appliance {
         Limit::new(Per::Bytes, 131_072),
         Limit::new(Per::Parts, 128),
         Limit::new(Per::Labels, 16),
+        Limit::new(Per::Label, 64),
     ],
     split: Split::Files,
     notes: "Import each file into a URI list object; a content filter profile must forbid it.",

@@ -16,13 +16,12 @@ pub const TARGETS: &[Appliance] = &[Appliance {
         Piece::Text("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"),
         Piece::Header("<!-- ", " -->"),
         Piece::Text("<Configuration>\n"),
-        Piece::Buckets(&[
-            Piece::Text(
-                "  <URLGroup transactionid=\"\">\n    <Name>%list%_%bucket%</Name>\n    <Description>rendered by logweir</Description>\n    <URLlist>\n",
-            ),
-            Piece::lines(&[Shape::new(SUBTREE, "      <URL>", "</URL>")]),
-            Piece::Text("    </URLlist>\n  </URLGroup>\n"),
-        ]),
+        Piece::Buckets(&[Piece::row(
+            "  <URLGroup transactionid=\"\">\n    <Name>%list%_%bucket%</Name>\n    <Description>rendered by logweir</Description>\n    <URLlist>\n",
+            &[Shape::new(SUBTREE, "      <URL>", "</URL>")],
+            "\n",
+            "\n    </URLlist>\n  </URLGroup>\n",
+        )]),
         Piece::Text("</Configuration>\n"),
     ])],
     limits: &[Limit::new(Per::Items, 128)],

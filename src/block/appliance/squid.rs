@@ -38,7 +38,7 @@ pub const TARGETS: &[Appliance] = &[
             refuse: &["ERROR", "FATAL"],
             unable: &[],
         }),
-        certainty: "tested with Squid",
+        certainty: "tested with Squid, behaviour too",
         notes: "acl mdca_block_ip dst \"FILE\": makes Squid resolve every host, so use it only with address entries.",
         ..BASE
     },

@@ -78,6 +78,7 @@ fn limit(limit: &Limit) -> String {
         Per::Bytes => "bytes",
         Per::Parts => "files",
         Per::Labels => "labels a name",
+        Per::Label => "characters a label",
         Per::WithZone => "octets with the zone",
     };
     match limit.when {

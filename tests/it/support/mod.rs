@@ -2,9 +2,12 @@
 
 pub mod azurite;
 pub mod certificate;
+pub mod daemon;
+pub mod dns;
 pub mod front;
 pub mod http;
 pub mod site;
+pub mod squid;
 pub mod wire;
 
 pub use certificate::Certificate;
@@ -99,5 +102,16 @@ pub fn npm(program: &str) -> Option<PathBuf> {
     let path = cache?.join("logweir-tests/npm/node_modules/.bin").join(program);
     let found = path.is_file();
     assert!(found || std::env::var_os("CI").is_none(), "{program} is missing; tests/run.sh installs it");
+    found.then_some(path)
+}
+
+/// The Python that has a PyPI package which tests/run.sh installs. In CI a missing one is a failure.
+pub fn pypi(module: &str) -> Option<PathBuf> {
+    let cache =
+        std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cache")));
+    let path = cache?.join("logweir-tests/python/bin/python");
+    let import = Command::new(&path).args(["-c", &format!("import {module}")]).output();
+    let found = import.is_ok_and(|output| output.status.success());
+    assert!(found || std::env::var_os("CI").is_none(), "{module} is missing; tests/run.sh installs it");
     found.then_some(path)
 }
