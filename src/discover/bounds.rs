@@ -5,9 +5,9 @@
 //! much, one that is listed misses at most that much (the frequent-items summaries of Misra and Gries work so). Totals,
 //! apps and categories are never dropped. Distinct counts that relied on dropped entries go on in sketches.
 
-use super::sketch::PerDomain;
 use super::table::{Index, NONE, Names, Sum, Sums, halves, pair};
 use super::worker::{Actor, App, Domain, Host, Interned, Limits, SKIPPED, UNNAMED, Worker};
+use crate::logs::sketch::PerDomain;
 
 /// What decides between two entries: their share of all transactions and of all bytes.
 struct Scale {

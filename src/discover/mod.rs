@@ -4,7 +4,7 @@
 //! lines ─► Counting (one worker per thread) ─► Engine::finish (merge) ─► Report ─► terminal, JSON, CSV, page
 //! ```
 //!
-//! * `worker` counts a record, `table` holds the counts, `bounds` keeps them within fixed memory, with `sketch`
+//! * `worker` counts a record, `table` holds the counts, `bounds` keeps them within fixed memory, with sketches
 //!   for distinct counts that no longer fit; what is not exact says so ([`report::Accuracy`]).
 //! * [`summary`] makes the [`Report`]; [`risk`], [`tags`], [`pseudonym`] and [`filter`] are what a person decides about it.
 //! * [`html`] is the page.
@@ -21,7 +21,6 @@ mod page_data;
 pub mod pseudonym;
 pub mod report;
 pub mod risk;
-mod sketch;
 pub mod summary;
 mod table;
 pub mod tags;

@@ -6,11 +6,11 @@ use super::report::{
     Totals, Volume, Who, time_text,
 };
 use super::risk::{self, Level, Risk};
-use super::sketch::{Distinct, PerApp, Whole};
 use super::table::{Index, NONE, Sum, halves};
 use super::tags::{Tag, Tags};
 use super::worker::{Traffic, Worker, address_of};
 use crate::catalog::Kind;
+use crate::logs::sketch::{Distinct, PerApp, Whole};
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -5,9 +5,9 @@
 //! and their apps all follow from these when the log has been read. [`super::bounds`] keeps the tables within limits.
 
 use super::filter::Filter;
-use super::sketch::{PerApp, PerDomain, Whole};
 use super::table::{Index, NONE, Name, Names, Pairs, Sum, Sums, pair};
 use crate::catalog::Catalog;
+use crate::logs::sketch::{PerApp, PerDomain, Whole};
 use crate::logs::{Action, Record};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher};

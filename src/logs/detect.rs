@@ -7,7 +7,7 @@
 //! named only when no type with a name of its own fits.
 
 use super::envelope::{self, Envelope};
-use super::{Format, Line, Parser, Sign, input, vendor};
+use super::{Format, Line, Parser, Sign, Trouble, input, vendor};
 use memchr::memmem;
 use std::io::{self, Read};
 
@@ -121,6 +121,19 @@ pub fn detect(head: &[u8]) -> Detection {
         lines: lines.len(),
         framed,
     }
+}
+
+/// What the vendors' rules say of lines that no log type reads: which layout of which product they are, and what to
+/// change there.
+pub fn look_alike(head: &[u8]) -> Option<(&'static Format, &'static str)> {
+    let lines = lines(&head[..head.len().min(HEAD)]);
+    let rules = vendor::all().flat_map(|format| format.remedies.iter().map(move |remedy| (format, remedy)));
+    let found = rules.filter_map(|(format, remedy)| {
+        let Trouble::Lines(text) = remedy.when else { return None };
+        Some((format, remedy.what, lines.iter().filter(|line| has(line, text)).count()))
+    });
+    let (format, what, count) = found.max_by_key(|(_, _, count)| *count)?;
+    (count * 2 > lines.len()).then_some((format, what))
 }
 
 /// Whole lines that are not empty; the last one only if it is the file's last.

@@ -11,11 +11,14 @@ pub mod detect;
 pub mod dialect;
 pub mod envelope;
 pub mod fields;
+pub mod index;
 pub mod input;
 pub mod output;
+pub mod quality;
 mod read;
 mod record;
 mod scan;
+pub mod sketch;
 pub mod timestamp;
 pub mod vendor;
 
@@ -132,8 +135,16 @@ pub enum Trouble {
     NoBytes,
     /// No time in any record.
     NoTime,
+    /// No origin address in any record.
+    NoSource,
+    /// Nothing goes from inside to outside.
+    NotOutbound,
     /// Most lines broken.
     Broken,
+    /// Most lines that are no transactions have this text: another layout or another log of the product.
+    Lines(&'static str),
+    /// Worth knowing of the log type whatever the file holds.
+    Always,
 }
 
 /// What a vendor file starts from: `Format { log_type: ..., ..BASE }`.

@@ -54,6 +54,10 @@ const BLUECOAT: Format = Format {
         Remedy { when: Trouble::NoUser, what: "add cs-username to the access log format and authenticate clients" },
         Remedy { when: Trouble::NoBytes, what: "add sc-bytes and cs-bytes to the access log format" },
         Remedy {
+            when: Trouble::Lines(" cs-username="),
+            what: "this is the Splunk template: send the W3C format \"main\" with its #Fields line instead",
+        },
+        Remedy {
             when: Trouble::Broken,
             what: "send the W3C format \"main\" with its #Fields line, not the Splunk template",
         },

@@ -82,10 +82,10 @@ const CEF_NAMES: Names = &[
 ];
 static CEF: Cef = Cef { names: CEF_NAMES };
 
-const NO_BYTES: &[Remedy] = &[Remedy {
+const ACCOUNTING: Remedy = Remedy {
     when: Trouble::NoBytes,
     what: "set Track to Log with Accounting on the rules: without it Check Point writes no byte counts",
-}];
+};
 
 pub(super) const FORMATS: &[Format] = &[
     Format {
@@ -99,7 +99,7 @@ pub(super) const FORMATS: &[Format] = &[
         blocked: WORDS_BLOCKED,
         extracts: Some(&[DstIp, SrcIp]),
         sign: Sign { head: &["num;date;time;orig", ";orig;type;action;", "Origin,"], ..NO_SIGN },
-        remedies: NO_BYTES,
+        remedies: &[ACCOUNTING],
         ..BASE
     },
     Format {
@@ -138,7 +138,17 @@ pub(super) const FORMATS: &[Format] = &[
         blocked: WORDS_BLOCKED,
         extracts: Some(&[DstIp, SrcIp]),
         sign: Sign { any: &["|Check Point|"], all: &["|"], ..NO_SIGN },
-        remedies: NO_BYTES,
+        remedies: &[
+            Remedy {
+                when: Trouble::Lines("; loguid:\""),
+                what: "this is the Log Exporter's own layout: export with `format cef` and ship it as CHECKPOINT_CEF_SYSLOG",
+            },
+            Remedy {
+                when: Trouble::Lines("|orig="),
+                what: "this is an LEA export: use the Log Exporter with `format cef` and ship it as CHECKPOINT_CEF_SYSLOG",
+            },
+            ACCOUNTING,
+        ],
         ..BASE
     },
 ];

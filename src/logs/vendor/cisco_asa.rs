@@ -12,6 +12,14 @@ use super::prelude::*;
 use crate::logs::port;
 
 const LEVEL: &[Remedy] = &[
+    Remedy {
+        when: Trouble::Lines("%FTD-"),
+        what: "these are the messages of a Firepower (FTD): its connection events are CISCO_FIREPOWER_V6_SYSLOG",
+    },
+    Remedy {
+        when: Trouble::Lines("%PIX-"),
+        what: "these are the messages of a PIX, which the service does not list; the ASA's are spelled %ASA-",
+    },
     Remedy { when: Trouble::NoTransactions, what: "log at level 6 (informational): logging trap informational" },
     Remedy {
         when: Trouble::NoBytes,

@@ -93,6 +93,9 @@ const ALLOWED: &[&str] = &["permitted", "allowed", "permit*", "quota", "confirme
 const BLOCKED: &[&str] = &["blocked", "block*", "denied", "refused"];
 const ALL: Option<&[Extract]> = Some(&[Url, DstIp, User, SrcIp, Total, Up]);
 
+const SPLUNK: &str =
+    "this is the Splunk layout of the SIEM integration: choose CEF (WEBSENSE_SIEM_CEF_SYSLOG) or LEEF there instead";
+
 pub(super) const FORMATS: &[Format] = &[
     Format {
         log_type: "WEBSENSE_SIEM_CEF_SYSLOG",
@@ -104,10 +107,14 @@ pub(super) const FORMATS: &[Format] = &[
         blocked: BLOCKED,
         extracts: ALL,
         sign: Sign { any: &["|Forcepoint|Security|", "|Websense|Security|"], none: &["LEEF:"], ..NO_SIGN },
-        remedies: &[Remedy {
-            when: Trouble::Broken,
-            what: "choose the CEF format in the SIEM integration, not Splunk or a custom one",
-        }],
+        remedies: &[
+            Remedy { when: Trouble::Lines("vendor=Websense"), what: SPLUNK },
+            Remedy { when: Trouble::Lines("vendor=Forcepoint"), what: SPLUNK },
+            Remedy {
+                when: Trouble::Broken,
+                what: "choose the CEF format in the SIEM integration, not Splunk or a custom one",
+            },
+        ],
         ..BASE
     },
     Format {
@@ -132,6 +139,14 @@ pub(super) const FORMATS: &[Format] = &[
         blocked: BLOCKED,
         extracts: ALL,
         sign: Sign { all: &["LEEF:", "|Forcepoint|Security|"], ..NO_SIGN },
+        remedies: &[
+            Remedy { when: Trouble::Lines("vendor=Forcepoint"), what: SPLUNK },
+            Remedy {
+                when: Trouble::Lines("|Forcepoint|Firewall|"),
+                what: "this is the NGFW's log, not the web gateway's",
+            },
+            Remedy { when: Trouble::Broken, what: "choose the LEEF (QRadar) format in the SIEM integration" },
+        ],
         ..BASE
     },
     Format {
@@ -149,10 +164,13 @@ pub(super) const FORMATS: &[Format] = &[
             none: &["CEF:", "\"HTTPS\"", "\"HTTP\""],
             ..NO_SIGN
         },
-        remedies: &[Remedy {
-            when: Trouble::NoBytes,
-            what: "add the columns Bytes Sent and Bytes Received to the report",
-        }],
+        remedies: &[
+            Remedy { when: Trouble::NoBytes, what: "add the columns Bytes Sent and Bytes Received to the report" },
+            Remedy {
+                when: Trouble::Always,
+                what: "Microsoft lists Forcepoint Web Security Cloud 8.5 and later as not supported",
+            },
+        ],
         ..BASE
     },
     Format {

@@ -40,6 +40,14 @@ const NAMES: Names = &[
 
 const REMEDIES: &[Remedy] = &[
     Remedy {
+        when: Trouble::Lines("device=\"SFW\""),
+        what: "these are the lines of a Sophos firewall: their log type is SOPHOS_XG_SYSLOG",
+    },
+    Remedy {
+        when: Trouble::Lines("CEF:0|Fortinet|"),
+        what: "this is FortiGate's CEF: send the default format (`set format default`), or ship it as GENERIC_CEF_SYSLOG",
+    },
+    Remedy {
         when: Trouble::NoTransactions,
         what: "log forward traffic: on each outgoing policy `set logtraffic all`, and send traffic logs to this syslog target",
     },

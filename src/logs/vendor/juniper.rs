@@ -38,6 +38,10 @@ const WELF_NAMES: Names = &[
 static WELF: KeyValue = KeyValue { names: WELF_NAMES, ..keyvalue::PAIRS };
 
 const REMEDIES: &[Remedy] = &[
+    Remedy {
+        when: Trouble::Lines("[junos@2636"),
+        what: "these lines are structured data (sd-syslog): their log type is JUNIPER_SRX_SD_SYSLOG",
+    },
     Remedy { when: Trouble::NoBytes, what: "the policies log session-init only: add `then log session-close` to them" },
     Remedy {
         when: Trouble::NoTransactions,

@@ -40,6 +40,10 @@ const COMMON_COLUMNS: Columns = Columns {
 
 const REMEDIES: &[Remedy] = &[
     Remedy {
+        when: Trouble::Lines("DEFAULT_CASE"),
+        what: "these lines have a Cisco WSA's ACL tag: their log type is CISCO_IRONPORT_PROXY",
+    },
+    Remedy {
         when: Trouble::Broken,
         what: "in squid.conf write the log with `logformat squid` (native) or `logformat combined` and no changes to either",
     },

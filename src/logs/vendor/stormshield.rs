@@ -37,6 +37,10 @@ pub(super) const FORMATS: &[Format] = &[Format {
     sign: Sign { all: &["logtype=\"", "fw=\"", "startime="], ..NO_SIGN },
     remedies: &[
         Remedy {
+            when: Trouble::Lines(" aktype="),
+            what: "this is the log of an Arkoon, for which the service has no type: use a custom parser there",
+        },
+        Remedy {
             when: Trouble::NoTransactions,
             what: "send the connection (l_connection) and plugin (l_plugin) logs to the syslog server",
         },

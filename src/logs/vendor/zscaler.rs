@@ -65,6 +65,15 @@ const ALLOWED: &[&str] = &["Allowed", "Allow", "Caution*"];
 const BLOCKED: &[&str] = &["Blocked", "Block*", "Denied", "Drop*"];
 const EXTRACTS: Option<&[Extract]> = Some(&[Url, DstIp, User, SrcIp, Total, Up]);
 
+const SPLUNK: Remedy = Remedy {
+    when: Trouble::Lines("product=NSS"),
+    what: "this is the Splunk layout of NSS: set the feed's output type to QRadar LEEF (ZSCALER_QRADAR_SYSLOG) or CEF",
+};
+const JSON: Remedy = Remedy {
+    when: Trouble::Lines("\"zscalernss"),
+    what: "this is the JSON layout of NSS: set the feed's output type to QRadar LEEF (ZSCALER_QRADAR_SYSLOG) or CEF",
+};
+
 const NSS: Format = Format {
     log_type: "ZSCALER",
     id: Some(120),
@@ -87,10 +96,14 @@ const NSS: Format = Format {
         none: &["CEF:", "LEEF:"],
         ..NO_SIGN
     },
-    remedies: &[Remedy {
-        when: Trouble::Broken,
-        what: "use the QRadar LEEF or the CEF feed: the column order of a CSV feed is the administrator's",
-    }],
+    remedies: &[
+        SPLUNK,
+        JSON,
+        Remedy {
+            when: Trouble::Broken,
+            what: "use the QRadar LEEF or the CEF feed: the column order of a CSV feed is the administrator's",
+        },
+    ],
     ..BASE
 };
 
@@ -106,7 +119,11 @@ pub(super) const FORMATS: &[Format] = &[
         dialect: Dialect::Cef(&CEF),
         read: |_| Kind::Record,
         sign: Sign { any: &["|Zscaler|NSSWeblog|", "|Zscaler|NSSFWlog|"], none: &["LEEF:"], ..NO_SIGN },
-        remedies: &[Remedy { when: Trouble::Broken, what: "use the vendor's CEF template for the feed, unchanged" }],
+        remedies: &[
+            SPLUNK,
+            JSON,
+            Remedy { when: Trouble::Broken, what: "use the vendor's CEF template for the feed, unchanged" },
+        ],
         ..NSS
     },
     Format {
@@ -123,10 +140,11 @@ pub(super) const FORMATS: &[Format] = &[
             Kind::Record
         },
         sign: Sign { all: &["LEEF:", "|Zscaler|NSS|"], ..NO_SIGN },
-        remedies: &[Remedy {
-            when: Trouble::Broken,
-            what: "choose the feed output type QRadar LEEF, not Splunk or JSON",
-        }],
+        remedies: &[
+            SPLUNK,
+            JSON,
+            Remedy { when: Trouble::Broken, what: "choose the feed output type QRadar LEEF, not Splunk or JSON" },
+        ],
         ..NSS
     },
 ];

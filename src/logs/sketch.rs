@@ -3,16 +3,16 @@
 
 /// A sketch with `2^P` registers; its standard error is `1.04 / sqrt(2^P)`.
 #[derive(Debug, Clone)]
-pub(super) struct Distinct<const P: u32> {
+pub struct Distinct<const P: u32> {
     registers: Box<[u8]>,
 }
 
 /// One for the whole log.
-pub(super) type Whole = Distinct<14>;
+pub type Whole = Distinct<14>;
 /// One per app.
-pub(super) type PerApp = Distinct<11>;
+pub type PerApp = Distinct<11>;
 /// One per unknown domain.
-pub(super) type PerDomain = Distinct<6>;
+pub type PerDomain = Distinct<6>;
 
 impl<const P: u32> Default for Distinct<P> {
     fn default() -> Self {
@@ -22,13 +22,13 @@ impl<const P: u32> Default for Distinct<P> {
 
 impl<const P: u32> Distinct<P> {
     /// The relative standard error of an estimate.
-    pub(super) fn error() -> f64 {
+    pub fn error() -> f64 {
         1.04 / f64::from(1_u32 << P).sqrt()
     }
 
     /// Takes one value by its hash.
     #[inline]
-    pub(super) fn add(&mut self, hash: u64) {
+    pub fn add(&mut self, hash: u64) {
         // The tables use the hash as it is; one more mix makes its bits independent of where they landed there.
         let mut hash = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
         hash = (hash ^ hash >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
@@ -39,14 +39,14 @@ impl<const P: u32> Distinct<P> {
     }
 
     /// Takes everything that `other` took.
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.registers.iter_mut().zip(&other.registers) {
             *mine = (*mine).max(*theirs);
         }
     }
 
     /// About how many different values were taken.
-    pub(super) fn estimate(&self) -> u64 {
+    pub fn estimate(&self) -> u64 {
         let q = 64 - P as usize;
         let mut counts = [0_u32; 66];
         for register in &self.registers {
