@@ -5,6 +5,7 @@ use crate::config::{Config, Destination, Feed};
 use crate::domain::{TenantName, Urgency};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::Ledger;
+use crate::service::{Failure, Query, Service, alerts, scope, subnets};
 use crate::ui::{Format, Table};
 use clap::Args;
 use std::path::Path;
@@ -12,9 +13,6 @@ use std::path::Path;
 /// Try every precondition and say what to do about what is missing
 #[derive(Debug, Args)]
 pub struct Doctor {}
-
-/// The permission that upload, reports and block scripts need.
-const NEEDED_ROLE: &str = "discovery.manage";
 
 /// The lines so far, and the worst of them.
 struct Findings {
@@ -138,18 +136,21 @@ async fn tenant(
         Err(error) => return findings.bad(&what("secret"), &error),
     };
     findings.ok(&what("secret"), "readable");
-    match service.token_roles().await {
+    let held = match service.token_roles().await {
+        Ok(held) => held,
         Err(failure) => return findings.bad(&what("token"), &Error::from(failure)),
-        Ok(roles) if roles.is_empty() => findings.ok(&what("token"), "a legacy token has the rights of its maker"),
-        Ok(roles) if roles.iter().any(|role| role.eq_ignore_ascii_case(NEEDED_ROLE)) => {
-            findings.ok(&what("token"), format!("roles: {}", roles.join(", ")));
+    };
+    match permission(config, name, held.as_deref()) {
+        Ok(said) => findings.ok(&what("token"), said),
+        Err(error) => findings.bad(&what("token"), &error),
+    }
+    let reports = held.as_ref().is_none_or(|held| scope::lacking(held, &[("discovery", "list_streams")]).is_empty());
+    if !reports && config.needs(name).is_empty() {
+        match probe(&service, held.as_deref().unwrap_or_default()).await {
+            Ok(said) => findings.ok(&what("service"), said),
+            Err(failure) => findings.bad(&what("service"), &Error::from(failure)),
         }
-        Ok(roles) => {
-            let error = Error::new(Kind::Credentials, "the token lacks Discovery.manage");
-            let error = error.cause(format!("its roles are: {}", roles.join(", ")));
-            findings
-                .bad(&what("token"), &error.hint("add the application permission Discovery.manage and consent again"));
-        }
+        return;
     }
     let streams = match service.streams().await {
         Ok(streams) => streams,
@@ -172,6 +173,34 @@ async fn tenant(
         let make = "make it in the portal under Settings > Cloud Apps > Automatic log upload";
         findings.bad(&what("data source"), &error.hint(near.unwrap_or_else(|| make.to_owned())));
     }
+}
+
+/// The scopes held beside those that the configuration needs; `held` is `None` for a legacy token.
+fn permission(config: &Config, name: &TenantName, held: Option<&[String]>) -> Result<String> {
+    let Some(held) = held else { return Ok("a legacy token has the rights of its maker".to_owned()) };
+    let has = if held.is_empty() { "no scope at all".to_owned() } else { held.join(", ") };
+    let needs = config.needs(name);
+    let least = scope::least(&needs).join(", ");
+    let lacking = scope::lacking(held, &needs);
+    if lacking.is_empty() {
+        let needed = if least.is_empty() { "nothing by itself".to_owned() } else { least };
+        return Ok(format!("holds {has}; the configuration needs {needed}"));
+    }
+    let wanted = scope::least(&lacking).join(", ");
+    Err(Error::new(Kind::Credentials, format!("the token lacks {wanted}"))
+        .cause(format!("it holds {has}; the least for this configuration is {least}"))
+        .hint(format!("add the permission {wanted} to the application and consent again")))
+}
+
+/// Asks for one record of whatever the scopes allow, where the reports are out of reach and nobody needs them.
+async fn probe(service: &Service, held: &[String]) -> std::result::Result<String, Failure> {
+    for (permission, family) in [("alerts", &alerts::FAMILY), ("subnet", &subnets::FAMILY)] {
+        if scope::lacking(held, &[(permission, "list")]).is_empty() {
+            service.list(family, Query { limit: Some(1), ..Query::default() }).next().await?;
+            return Ok(format!("answers for {}", family.name));
+        }
+    }
+    Ok("not asked: the scopes held allow nothing".to_owned())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::Context;
 use crate::domain::{DataSource, LogType};
 use crate::error::{Error, Result};
+use crate::service::scope;
 use clap::Args;
 use std::fmt::Write;
 use std::io::Write as _;
@@ -39,8 +40,8 @@ const STEPS: &str = "\
 Register the application once, in the Microsoft Entra admin center:
   1. App registrations > New registration: a name such as logweir, this directory only, no redirect address.
   2. API permissions > Add a permission > APIs my organization uses > Microsoft Cloud App Security >
-     Application permissions > Discovery.manage. Nothing else is needed to upload, read the discovery
-     reports and fetch block scripts.
+     Application permissions > {permission}. Nothing else is needed for this configuration; what the
+     other commands need, each says when it is refused.
   3. Grant admin consent for the directory. Each permission added later needs a new consent.
   4. Certificates & secrets: upload a certificate, or make a client secret and put it into the file
      that client_secret_file names, readable by the user logweir runs as only (chmod 600).
@@ -62,7 +63,9 @@ impl Init {
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
         context.ui.line(format!("wrote {}", path.display()))?;
         context.ui.line("")?;
-        context.ui.bytes(STEPS.as_bytes())?;
+        let config = crate::config::load(Some(&path), None, context.env)?;
+        let needs: Vec<_> = config.tenants.keys().flat_map(|name| config.needs(name)).collect();
+        context.ui.bytes(STEPS.replace("{permission}", &scope::least(&needs).join(", ")).as_bytes())?;
         context.ui.line("")?;
         context.ui.line(format!("Then try every precondition with: logweir doctor --config {}", path.display()))
     }

@@ -6,6 +6,7 @@
 mod activities;
 mod alerts;
 mod api;
+mod apps;
 mod block;
 mod catalog;
 mod completions;

@@ -1,6 +1,6 @@
-//! `logweir report streams|categories`: what the service itself says.
+//! `logweir report streams|categories|apps|app`: what the service itself says.
 
-use super::{Context, connect};
+use super::{Context, apps, connect};
 use crate::domain::{TenantName, Urgency};
 use crate::error::{Error, Result};
 use crate::service::{CategoryQuery, Service, Stream};
@@ -30,6 +30,10 @@ enum What {
         #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=90))]
         days: u32,
     },
+    /// List the apps that a stream discovered, through Microsoft Graph (beta)
+    Apps(apps::Apps),
+    /// Show one discovered app with its users and addresses, through Microsoft Graph (beta)
+    App(apps::App),
 }
 
 impl Report {
@@ -37,14 +41,18 @@ impl Report {
         let config = context.config()?;
         let ledger = connect::ledger(&config)?;
         let service = connect::service(context, &config, &self.tenant, &ledger, Urgency::Human)?;
-        let table = super::block_on(async {
-            match &self.what {
-                What::Streams => streams(&service).await,
-                What::Categories { data_source, days } => categories(&service, data_source, *days).await,
+        match self.what {
+            What::Streams => {
+                let table = super::block_on(streams(&service))?;
+                context.ui.table("streams", &table)
             }
-        })?;
-        let name = if matches!(self.what, What::Streams) { "streams" } else { "categories" };
-        context.ui.table(name, &table)
+            What::Categories { data_source, days } => {
+                let table = super::block_on(categories(&service, &data_source, days))?;
+                context.ui.table("categories", &table)
+            }
+            What::Apps(apps) => apps.run(context, &service),
+            What::App(app) => app.run(context, &service),
+        }
     }
 }
 

@@ -81,6 +81,21 @@ pub struct Config {
     pub settings: Vec<Setting>,
 }
 
+impl Config {
+    /// The operations of the API that this configuration asks of a tenant, by family and name as the permission table
+    /// has them: what the least permission follows from.
+    pub fn needs(&self, tenant: &TenantName) -> Vec<(&'static str, &'static str)> {
+        let ships = self.feeds.iter().any(|feed| feed.tenant == *tenant);
+        let served =
+            |list: &&BlockList| list.tenant == *tenant && list.sources.iter().any(|source| source == "service");
+        // Whoever ships also reads the counters that confirm.
+        let shipping: &[_] = if ships { &[("discovery", "upload"), ("discovery", "list_streams")] } else { &[] };
+        let blocking: &[_] =
+            if self.blocks.iter().any(|list| served(&list)) { &[("discovery", "block_script")] } else { &[] };
+        [shipping, blocking].concat()
+    }
+}
+
 /// One tenant: where its service is and how to sign in.
 #[derive(Debug, Clone)]
 pub struct Tenant {

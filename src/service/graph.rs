@@ -17,7 +17,7 @@ pub const PERMISSION: &str = "CloudApp-Discovery.Read.All";
 /// The longest page that is read, in bytes.
 const PAGE: usize = 64 << 20;
 /// More pages than this are a loop.
-const MOST_PAGES: usize = 10_000;
+const MOST_PAGES: u32 = 10_000;
 
 /// How many days back a report reaches \[documented: 7, 30 or 90\].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub enum Relation {
     Users,
     /// Addresses.
     Addresses,
+    /// Devices; streams fed by Defender for Endpoint have them, others do not \[seen in the guide\].
+    Devices,
     /// What the catalogue says.
     Info,
 }
@@ -56,6 +58,7 @@ impl Relation {
         match self {
             Relation::Users => "users",
             Relation::Addresses => "ipAddresses",
+            Relation::Devices => "devices",
             Relation::Info => "appInfo",
         }
     }
@@ -70,6 +73,8 @@ pub struct AppFilter {
     pub risk_at_least: Option<u8>,
     /// The category, as Graph spells it (`cloudStorage`).
     pub category: Option<String>,
+    /// A condition in Graph's own words, for the rest: `contains('domains','example')`.
+    pub condition: Option<String>,
 }
 
 impl AppFilter {
@@ -77,8 +82,8 @@ impl AppFilter {
     fn expression(&self) -> Option<String> {
         let risk = |operator: &str, score: Option<u8>| score.map(|score| format!("riskScore {operator} {score}"));
         let category = self.category.as_ref().map(|name| format!("category eq '{}'", name.replace('\'', "''")));
-        let parts: Vec<String> =
-            [risk("le", self.risk_at_most), risk("ge", self.risk_at_least), category].into_iter().flatten().collect();
+        let parts = [risk("le", self.risk_at_most), risk("ge", self.risk_at_least), category, self.condition.clone()];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join(" and "))
     }
 }
@@ -104,35 +109,31 @@ impl Service {
         Ok(url)
     }
 
-    /// The streams that Graph knows.
+    /// The streams that Graph knows: `id`, `displayName` and more \[documented\].
     ///
     /// # Errors
     /// As Graph fails; repeated where that helps.
     pub async fn graph_streams(&self) -> Result<Vec<Record>, Failure> {
-        self.graph_list("cannot list the streams at Microsoft Graph", self.graph(&[])?).await
+        self.graph_list("cannot list the streams at Microsoft Graph", self.graph(&[])?).all().await
     }
 
-    /// The apps discovered in a stream.
+    /// The apps discovered in a stream, page by page: `id`, `displayName`, `category`, `riskScore` (1 to 10, lower is
+    /// worse), counts, bytes (see [`traffic`]), `lastSeenDateTime` \[documented\].
     ///
     /// # Errors
-    /// As Graph fails; repeated where that helps.
-    pub async fn discovered_apps(
-        &self,
-        stream: &str,
-        period: Period,
-        filter: &AppFilter,
-    ) -> Result<Vec<Record>, Failure> {
+    /// [`FailureKind::Local`] for an address of Graph that is not trusted.
+    pub fn discovered_apps(&self, stream: &str, period: Period, filter: &AppFilter) -> Result<GraphPages, Failure> {
         let mut url = self.graph(&[stream, &function(period)])?;
         if let Some(expression) = filter.expression() {
             url.query_pairs_mut().append_pair("$filter", &expression);
         }
-        self.graph_list("cannot list the discovered apps", url).await
+        Ok(self.graph_list("cannot list the discovered apps", url))
     }
 
-    /// Users, addresses or catalogue entry of a discovered app.
+    /// Users, addresses, devices or catalogue entry of a discovered app.
     ///
     /// # Errors
-    /// As Graph fails; repeated where that helps.
+    /// As Graph fails; repeated where that helps. The catalogue entry of an app that lacks a value is seen to fail.
     pub async fn discovered_app(
         &self,
         stream: &str,
@@ -141,46 +142,14 @@ impl Service {
         what: Relation,
     ) -> Result<Vec<Record>, Failure> {
         let url = self.graph(&[stream, &function(period), app, what.segment()])?;
-        let mut found = self.graph_list(&format!("cannot read the {} of app {app}", what.segment()), url).await?;
+        let mut found = self.graph_list(&format!("cannot read {} of app {app}", what.segment()), url).all().await?;
         let mut seen = std::collections::BTreeSet::new();
         found.retain(|record| seen.insert(record.json().to_owned()));
         Ok(found)
     }
 
-    /// Every page of a list; a single object counts as a list of one.
-    async fn graph_list(&self, what: &str, first: Url) -> Result<Vec<Record>, Failure> {
-        let unreadable = || Failure::new(FailureKind::Refused, format!("{what}: the answer could not be understood"));
-        let (mut found, mut next) = (Vec::new(), Some(first.clone()));
-        for _ in 0..MOST_PAGES {
-            let Some(url) = next.take() else { return Ok(found) };
-            let bytes = call(Repeat::Safe, || self.graph_once(what, &url)).await?;
-            let raw: &RawValue = serde_json::from_slice(&bytes).map_err(|_| unreadable())?;
-            let owned =
-                |raw: &RawValue| RawValue::from_string(raw.get().to_owned()).map(Record::new).map_err(|_| unreadable());
-            match member(raw, "value") {
-                Some(list) => {
-                    for item in items(list) {
-                        found.push(owned(item)?);
-                    }
-                }
-                None if raw.get().starts_with('{') => found.push(owned(raw)?),
-                None => return Err(unreadable()),
-            }
-            if let Some(link) = member(raw, "@odata.nextLink").and_then(text) {
-                let link = first.join(&link).map_err(|_| unreadable())?;
-                // The token must not follow a link to another host.
-                if (link.scheme(), link.host_str(), link.port()) != (first.scheme(), first.host_str(), first.port())
-                    || link == url
-                {
-                    return Err(Failure::new(
-                        FailureKind::Refused,
-                        format!("{what}: the next page lies at another address"),
-                    ));
-                }
-                next = Some(link);
-            }
-        }
-        Err(Failure::new(FailureKind::Refused, format!("{what}: the pages do not end")))
+    fn graph_list(&self, what: &str, first: Url) -> GraphPages {
+        GraphPages { service: self.clone(), what: what.to_owned(), next: Some(first.clone()), first, pages: 0 }
     }
 
     async fn graph_once(&self, what: &str, url: &Url) -> Result<Vec<u8>, Failure> {
@@ -212,6 +181,59 @@ impl Service {
     }
 }
 
+/// A list of Graph being read; a single object counts as a list of one.
+pub struct GraphPages {
+    service: Service,
+    what: String,
+    first: Url,
+    next: Option<Url>,
+    pages: u32,
+}
+
+impl GraphPages {
+    /// The records of the next page, which may be none; `None` at the end.
+    ///
+    /// # Errors
+    /// As Graph fails; repeated where that helps.
+    pub async fn next(&mut self) -> Result<Option<Vec<Record>>, Failure> {
+        let Some(url) = self.next.take() else { return Ok(None) };
+        let refused = |why: &str| Failure::new(FailureKind::Refused, format!("{}: {why}", self.what));
+        let unreadable = || refused("the answer could not be understood");
+        self.pages += 1;
+        if self.pages > MOST_PAGES {
+            return Err(refused("the pages do not end"));
+        }
+        let bytes = call(Repeat::Safe, || self.service.graph_once(&self.what, &url)).await?;
+        let raw: &RawValue = serde_json::from_slice(&bytes).map_err(|_| unreadable())?;
+        let owned =
+            |raw: &RawValue| RawValue::from_string(raw.get().to_owned()).map(Record::new).map_err(|_| unreadable());
+        let found = match member(raw, "value") {
+            Some(list) => items(list).into_iter().map(owned).collect::<Result<_, _>>()?,
+            None if raw.get().starts_with('{') => vec![owned(raw)?],
+            None => return Err(unreadable()),
+        };
+        if let Some(link) = member(raw, "@odata.nextLink").and_then(text) {
+            let (first, link) = (&self.first, self.first.join(&link).map_err(|_| unreadable())?);
+            // The token must not follow a link to another host.
+            if (link.scheme(), link.host_str(), link.port()) != (first.scheme(), first.host_str(), first.port())
+                || link == url
+            {
+                return Err(refused("the next page lies at another address"));
+            }
+            self.next = Some(link);
+        }
+        Ok(Some(found))
+    }
+
+    async fn all(mut self) -> Result<Vec<Record>, Failure> {
+        let mut found = Vec::new();
+        while let Some(page) = self.next().await? {
+            found.extend(page);
+        }
+        Ok(found)
+    }
+}
+
 /// The report's function with its namespace, as today's reference writes it.
 fn function(period: Period) -> String {
     format!("microsoft.graph.security.aggregatedAppsDetails(period=duration'{}')", period.iso())
@@ -223,8 +245,13 @@ mod tests {
 
     #[test]
     fn a_filter_is_written_in_graphs_words_and_quotes_are_doubled() {
-        let filter = AppFilter { risk_at_most: Some(4), risk_at_least: None, category: Some("o'neil".to_owned()) };
-        assert_eq!(filter.expression().as_deref(), Some("riskScore le 4 and category eq 'o''neil'"));
+        let filter = AppFilter {
+            risk_at_most: Some(4),
+            risk_at_least: None,
+            category: Some("o'neil".to_owned()),
+            condition: Some("userCount ge 5".to_owned()),
+        };
+        assert_eq!(filter.expression().as_deref(), Some("riskScore le 4 and category eq 'o''neil' and userCount ge 5"));
         assert_eq!(AppFilter::default().expression(), None);
     }
 

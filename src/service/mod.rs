@@ -287,13 +287,13 @@ impl Service {
         Ok(Service { inner: Arc::new(Inner { settings, base, api, storage, tokens, budget, urgency }) })
     }
 
-    /// The scopes of the token, of an application or a user; empty for a legacy token.
+    /// The scopes of the token, of an application or a user; `None` for a legacy token, which has its maker's rights.
     ///
     /// # Errors
     /// As the token endpoint fails.
-    pub async fn token_roles(&self) -> Result<Vec<String>, Failure> {
+    pub async fn token_roles(&self) -> Result<Option<Vec<String>>, Failure> {
         let token = self.inner.tokens.current(&self.inner.api).await?;
-        Ok(token.scopes())
+        Ok((!token.legacy()).then(|| token.scopes()))
     }
 
     /// Who is signed in.

@@ -85,6 +85,43 @@ pub fn operation(method: &Method, path: &str) -> Option<&'static Operation> {
     OPERATIONS.iter().filter(fits).min_by_key(|operation| operation.path.matches('*').count())
 }
 
+/// Every scope of the table, reading before managing.
+pub const SCOPES: [&str; 6] = [
+    "Discovery.read",
+    "Settings.read",
+    "Investigation.read",
+    "Discovery.manage",
+    "Settings.manage",
+    "Investigation.manage",
+];
+
+/// An operation by family and name, as the permission table has them.
+pub type Name = (&'static str, &'static str);
+
+fn rows<'n>(names: &'n [Name]) -> impl Iterator<Item = &'static Operation> + 'n {
+    // What no scope allows asks for none.
+    let named = |row: &&Operation| !row.scopes.is_empty() && names.contains(&(row.family, row.name));
+    OPERATIONS.iter().filter(named)
+}
+
+/// The scopes that together allow these operations and as little else as can be, fewest first.
+pub fn least(names: &[Name]) -> Vec<&'static str> {
+    let allowed = |scopes: &[&str], row: &Operation| row.scopes.iter().any(|scope| scopes.contains(scope));
+    let subsets = (0..1_u32 << SCOPES.len()).map(|bits| {
+        let chosen = SCOPES.iter().enumerate().filter(|(at, _)| bits & (1 << at) != 0);
+        chosen.map(|(_, scope)| *scope).collect::<Vec<_>>()
+    });
+    let serving = subsets.filter(|scopes| rows(names).all(|row| allowed(scopes, row)));
+    let cost = |scopes: &Vec<&str>| (OPERATIONS.iter().filter(|row| allowed(scopes, row)).count(), scopes.len());
+    serving.min_by_key(cost).unwrap_or_default()
+}
+
+/// Those of the operations that the scopes held do not allow.
+pub fn lacking(held: &[String], names: &[Name]) -> Vec<Name> {
+    let missing = |name: &&Name| rows(&[**name]).any(|row| !suffices(held, row.scopes));
+    names.iter().filter(missing).copied().collect()
+}
+
 /// Whether one of the scopes held is one of those that serve.
 pub fn suffices(held: &[String], serve: &[&str]) -> bool {
     held.iter().any(|held| serve.iter().any(|scope| scope.eq_ignore_ascii_case(held)))
@@ -144,6 +181,25 @@ mod tests {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             assert_eq!(operation(&method, path).map(|operation| operation.name), expected, "{method} {path}");
         }
+    }
+
+    #[test]
+    fn the_least_scopes_allow_what_is_wanted_and_little_else() {
+        let rows: [(&[Name], &[&str]); 7] = [
+            (&[], &[]),
+            (&[("discovery", "upload"), ("discovery", "list_streams")], &["Discovery.manage"]),
+            (&[("discovery", "list_streams"), ("alerts", "list")], &["Discovery.read"]),
+            (&[("subnet", "list")], &["Settings.read"]),
+            (&[("alerts", "close"), ("discovery", "block_script")], &["Discovery.manage"]),
+            (&[("activities", "list"), ("entities", "fetch_tree")], &["Investigation.read"]),
+            (&[("discovery", "upload"), ("subnet", "delete")], &["Discovery.manage", "Settings.manage"]),
+        ];
+        for (wanted, expected) in rows {
+            assert_eq!(least(wanted), expected, "{wanted:?}");
+            let held: Vec<String> = expected.iter().map(|scope| scope.to_lowercase()).collect();
+            assert_eq!(lacking(&held, wanted), [], "{wanted:?}");
+        }
+        assert_eq!(lacking(&["discovery.read".to_owned()], rows[1].0), [("discovery", "upload")]);
     }
 
     #[test]

@@ -255,6 +255,10 @@ fn json_sentence(json: &serde_json::Value) -> String {
             return said;
         }
     }
+    // Graph's: {"error": {"code": "BadRequest", "message": "…"}}
+    if let Some(inner) = json.get("error").filter(|inner| inner.is_object()) {
+        return json_sentence(inner);
+    }
     if let Some(list) = json.get("errors").and_then(|errors| errors.as_array()) {
         return list.iter().filter_map(|e| e.get("error").and_then(text)).collect::<Vec<_>>().join("; ");
     }
@@ -331,6 +335,7 @@ mod tests {
     fn error_bodies_of_every_shape_become_one_sentence() {
         let rows = [
             (r#"{"detail":"Invalid token"}"#, "Invalid token"),
+            (r#"{"error":{"code":"c","message":"m"}}"#, "m"),
             (r#"{"errors":[{"error":"a"},{"error":"b"}]}"#, "a; b"),
             (r#"{"filters":[{"error":"x is not valid"}],"error":true}"#, "filters: x is not valid"),
             ("<?xml version=\"1.0\"?><Error><Code>C</Code><Message>M\nm</Message><D>sig=1</D></Error>", "C: M m"),

@@ -1,6 +1,7 @@
 //! The one integration-test binary: the real `logweir` against the embedded service and real programs.
 
 mod appliances;
+mod apps;
 mod architecture;
 mod blob;
 mod block;
@@ -15,6 +16,7 @@ mod logs;
 mod publish;
 mod readme;
 mod samples;
+mod scopes;
 mod service;
 mod ship;
 mod support;

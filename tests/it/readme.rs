@@ -34,6 +34,7 @@ fn every_flag_named_exists() {
         ["catalog", "check"],
         ["catalog", "search"],
         ["report", "categories"],
+        ["report", "apps"],
         ["alerts", "list"],
         ["alerts", "close"],
         ["entities", "show"],

@@ -68,7 +68,7 @@ impl Site {
     pub fn configure(&self, auth: &str, data_source: &str) {
         let addr = &self.addr;
         let text = format!(
-            "[service]\nurl = \"http://{addr}\"\nauthority = \"http://{addr}\"\nallow_hosts = [\"127.0.0.1\"]\n[auth]\n{auth}\n\
+            "[service]\nurl = \"http://{addr}\"\nauthority = \"http://{addr}\"\ngraph = \"http://{addr}\"\nallow_hosts = [\"127.0.0.1\"]\n[auth]\n{auth}\n\
              [upload]\nscan_every = \"200ms\"\nconfirm_for = \"5s\"\nuncertain_for = \"2s\"\ncalls_a_minute = 100000\n\
              [[feed]]\nname = \"hq\"\npaths = [\"logs/*.log*\"]\nlog_type = \"SQUID_NATIVE\"\ndata_source = \"{data_source}\"\nsettle = \"0s\"\n"
         );
