@@ -85,14 +85,20 @@ async fn job(context: &mut Context<'_>, dir: &Path, logs: &Path) -> Result<()> {
 
     context.ui.line("\n2. The watcher runs; logs appear in its folder")?;
     let ended = work(context, &config, dir, logs).await;
+    let page = running.page();
     running.stop().await;
     ended?;
+    let page_file = dir.join("discovery.html");
+    super::block::write_atomically(&page_file, page.as_bytes())?;
 
     context.ui.line("\nEverything lies in one directory:")?;
     for file in files(dir) {
         context.ui.line(format!("   {}", file.display()))?;
     }
-    context.ui.line("\nNext: logweir init, logweir doctor, logweir upload --dry-run; logweir --help lists the rest.")
+    context
+        .ui
+        .line("\nNext: logweir init, logweir doctor, logweir upload --dry-run; logweir --help lists the rest.")?;
+    context.ui.line(format!("Which apps, who, how much: open {}", page_file.display()))
 }
 
 async fn work(context: &mut Context<'_>, config: &Config, dir: &Path, logs: &Path) -> Result<()> {

@@ -65,6 +65,9 @@ pub struct Serve {
     /// Raise an alert when a data source that usually delivers is silent for longer than this
     #[arg(long, default_value = "1h", value_name = "DURATION", value_parser = units::duration)]
     silent_after: Duration,
+    /// Make these decisions about apps the verdict (CSV: app,tag), read again when the file changes
+    #[arg(long, value_name = "FILE")]
+    tags: Option<PathBuf>,
     /// Behave badly as this script says: status, delay, cut connection at the n-th call of a kind
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
@@ -100,10 +103,12 @@ impl Serve {
             silent_after: self.silent_after,
         };
         let (listen, processing_delay, keep) = (self.listen, self.processing_delay, self.keep);
-        let options = Options { listen, dir, processing_delay, keep, rules, faults: faults.unwrap_or_default() };
+        let tags = self.tags.map(|file| context.env.cwd.join(file));
+        let options = Options { listen, dir, processing_delay, keep, rules, faults: faults.unwrap_or_default(), tags };
         super::runtime()?.block_on(async {
             let running = embedded::start(options).await?;
             context.ui.line(format!("listening on http://{}", running.addr))?;
+            context.ui.note(format!("the report of what arrives: http://{}/", running.addr));
             super::interrupted().await?;
             context.ui.note("stopping");
             running.stop().await;

@@ -62,6 +62,11 @@ impl Engine {
         Engine { shared, limits, idle: Mutex::new(Vec::new()) }
     }
 
+    /// An engine over the same catalogue, with nothing counted.
+    pub fn like(other: &Engine) -> Engine {
+        Engine { shared: other.shared.clone(), limits: other.limits, idle: Mutex::default() }
+    }
+
     /// Takes lines of one part of a log.
     pub fn counting(&self) -> Counting<'_> {
         Counting { engine: self, worker: None, source: Source::default() }
@@ -77,16 +82,35 @@ impl Engine {
         idle.unwrap_or_else(|| Worker::new(self.shared.clone(), self.limits))
     }
 
-    /// Merges what was counted, and makes the report. More can be counted afterwards.
-    pub fn report(&self, sources: Vec<Source>, options: &Options) -> Report {
+    /// Merges what was counted into one worker; it is nobody's until it is given back.
+    fn merged(&self) -> Worker {
         let mut workers = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
         let limits = self.limits.times(workers.len().max(1));
         let mut merged = workers.pop().unwrap_or_else(|| self.worker());
         while let Some(next) = workers.pop() {
             merged.absorb(next, limits);
         }
+        merged
+    }
+
+    fn give_back(&self, worker: Worker) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+    }
+
+    /// Counts also what `other` has counted. Both are over the same catalogue and have the same seed.
+    pub fn absorb(&self, other: &Engine) {
+        let theirs = other.merged();
+        let mut mine = self.merged();
+        mine.absorb(theirs.clone(), self.limits);
+        other.give_back(theirs);
+        self.give_back(mine);
+    }
+
+    /// Merges what was counted, and makes the report. More can be counted afterwards.
+    pub fn report(&self, sources: Vec<Source>, options: &Options) -> Report {
+        let merged = self.merged();
         let report = summary::report(&merged, sources, options);
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(merged);
+        self.give_back(merged);
         report
     }
 }
@@ -109,7 +133,7 @@ impl Counting<'_> {
 
     fn give_back(&mut self) {
         if let Some(worker) = self.worker.take() {
-            self.engine.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+            self.engine.give_back(worker);
         }
     }
 

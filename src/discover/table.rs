@@ -60,7 +60,7 @@ struct Slot {
 }
 
 /// Sums by pair; a slot without transactions is free.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Sums {
     slots: Vec<Slot>,
     shift: u32,
@@ -111,7 +111,7 @@ impl Sums {
 }
 
 /// A set of pairs.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Pairs {
     /// The key plus one; 0 is free.
     slots: Vec<u64>,

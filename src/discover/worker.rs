@@ -211,7 +211,7 @@ pub(super) struct Domain {
 }
 
 /// Names under numbers.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Interned<E> {
     pub index: Index,
     pub names: Names,
@@ -225,7 +225,7 @@ impl<E> Interned<E> {
 }
 
 /// The days met, in order of appearance.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Days {
     pub slots: Vec<i32>,
     by_day: BTreeMap<i32, u16>,
@@ -269,6 +269,7 @@ pub(super) struct Dropped {
 }
 
 /// The state of one thread.
+#[derive(Clone)]
 pub(super) struct Worker {
     pub shared: Arc<Shared>,
     pub limits: Limits,

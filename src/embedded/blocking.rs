@@ -20,15 +20,15 @@ async fn block_scripts(
     Query(query): Parameters,
 ) -> Result<Response, Refusal> {
     api.admit(&headers, MANAGE)?;
-    let banned = api.store.read(|state| state.banned.clone());
+    let (banned, sanctioned) = api.store.read(|state| (state.banned.clone(), state.sanctioned.clone()));
     let want_banned = match query.get("type").map(String::as_str) {
         None | Some("banned") => true,
         Some("allowed") => false,
         Some(other) => return Err(invalid("type", other)),
     };
-    // What is not banned is not therefore sanctioned; the soundest apps are.
-    let apps =
-        catalog::all().iter().filter(|app| if want_banned { banned.contains(&app.id) } else { app.score() >= 9 });
+    // What is not banned is not therefore sanctioned; while nobody decided, the soundest apps are.
+    let allowed = |app: &catalog::App| sanctioned.as_ref().map_or(app.score() >= 9, |ids| ids.contains(&app.id));
+    let apps = catalog::all().iter().filter(|app| if want_banned { banned.contains(&app.id) } else { allowed(app) });
     let Some(format) = query.get("format") else {
         let list = apps.map(|app| json!({ "name": app.name, "appId": app.id, "domainList": app.domains })).collect();
         let number = |name: &str| query.get(name).and_then(|text| text.parse().ok());

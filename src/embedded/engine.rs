@@ -1,12 +1,15 @@
-//! Imports accepted uploads: unpack, parse, match, count; each exactly once.
+//! Imports accepted uploads: unpack, parse, count with the discovery engine; each exactly once.
 
+use super::families::MOST_ENTITIES;
 use super::insight;
+use super::people::People;
+use super::reports::Reports;
 use super::store::{Accepted, Store};
-use crate::catalog;
+use crate::discover::report::{Report, Source};
+use crate::discover::{Counting, Engine};
 use crate::domain::ByteCount;
 use crate::error::Result;
 use crate::logs::{self, Line, Position, Visit};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,47 +17,92 @@ use std::time::{Duration, Instant, SystemTime};
 const OLDEST: Duration = Duration::from_secs(90 * 86_400);
 
 /// What one log held.
-#[derive(Default)]
 struct Found {
-    lines: u64,
-    records: u64,
-    old: u64,
-    bytes: u64,
-    apps: BTreeMap<u32, u64>,
+    source: Source,
+    report: Report,
     refused: Option<String>,
+    people: People,
+}
+
+/// How a log is read: what is too old is not counted, what tells no time is of now.
+struct Look<'e> {
+    counting: Counting<'e>,
+    people: People,
+    old: u64,
     /// Transactions before this moment are not counted.
     oldest: i64,
-    /// The moment of a transaction that tells none, in milliseconds.
+    /// In milliseconds.
     now: i64,
-    /// What the further families make of it.
-    seen: insight::Seen,
 }
 
 /// Between two looks at what became old.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
+/// When the engine does what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// Between an upload and its processing.
+    pub delay: Duration,
+    /// Bytes of processed logs that are kept.
+    pub keep: ByteCount,
+    /// When a data source counts as silent.
+    pub silent_after: Duration,
+}
+
 /// Processes what was accepted, for ever.
-pub(super) async fn run(store: Arc<Store>, delay: Duration, keep: ByteCount, silent_after: Duration) {
+pub(super) async fn run(store: Arc<Store>, reports: Arc<Reports>, pace: Pace) {
     let mut tidied: Option<Instant> = None;
+    recount(&store, &reports).await;
     loop {
-        tokio::time::sleep(delay.max(Duration::from_millis(20))).await;
+        tokio::time::sleep(pace.delay.max(Duration::from_millis(20))).await;
         let waiting: Vec<Accepted> =
             store.read(|state| state.accepted.iter().filter(|a| !a.processed).cloned().collect());
         for accepted in waiting {
             let number = accepted.number;
-            let imported = in_background(&store, move |store| import(store, &accepted)).await;
+            let reports = reports.clone();
+            let imported = in_background(&store, move |store| import(store, &reports, &accepted)).await;
             if let Err(error) = imported {
                 tracing::error!("upload {number} could not be imported: {}", error.one_line());
             }
         }
-        if let Err(error) = in_background(&store, move |store| insight::look_around(store, silent_after)).await {
+        let reports = reports.clone();
+        let looked = in_background(&store, move |store| {
+            let decided = reports.decide(store);
+            insight::look_around(store, pace.silent_after).and(decided)
+        });
+        if let Err(error) = looked.await {
             tracing::error!("{}", error.one_line());
         }
         if tidied.is_none_or(|last| last.elapsed() >= TIDY_EVERY) {
             tidied = Some(Instant::now());
-            if let Err(error) = in_background(&store, move |store| store.tidy(keep.0, super::routes::now())).await {
+            if let Err(error) = in_background(&store, move |store| store.tidy(pace.keep.0, super::routes::now())).await
+            {
                 tracing::error!("{}", error.one_line());
             }
+        }
+    }
+}
+
+/// Counts the kept logs again after a start: the reports themselves are not on disk.
+async fn recount(store: &Arc<Store>, reports: &Arc<Reports>) {
+    let kept: Vec<Accepted> = store.read(|state| {
+        let continuous = |id: &String| state.streams.iter().any(|stream| stream.id == *id && !stream.snapshot);
+        let counted = |a: &&Accepted| a.processed && a.refused.is_none() && continuous(&a.stream);
+        state.accepted.iter().filter(counted).cloned().collect()
+    });
+    for accepted in kept.into_iter().filter(|accepted| store.blob(&accepted.blob).is_file()) {
+        let reports = reports.clone();
+        let counted = in_background(store, move |store| {
+            let log = reports.fresh();
+            let found = understand(store, &accepted, &log);
+            if found.refused.is_none() {
+                reports.take(store, accepted.number, &accepted.stream, &log, found.source)?;
+                reports.marked(accepted.number);
+            }
+            Ok(())
+        });
+        if let Err(error) = counted.await {
+            tracing::error!("{}", error.one_line());
         }
     }
 }
@@ -65,57 +113,72 @@ async fn in_background(store: &Arc<Store>, work: impl FnOnce(&Store) -> Result<(
     ended.unwrap_or_else(|error| Err(crate::error::Error::failed("the engine stopped early").cause(error)))
 }
 
-fn import(store: &Store, accepted: &Accepted) -> Result<()> {
-    let found = understand(store, accepted);
-    insight::import(store, accepted, found.refused.as_deref(), &found.seen)?;
+fn import(store: &Store, reports: &Reports, accepted: &Accepted) -> Result<()> {
+    let log = reports.fresh();
+    let found = understand(store, accepted, &log);
+    let held = insight::Held { people: &found.people, apps: &found.report.apps };
+    insight::import(store, accepted, found.refused.as_deref(), held)?;
+    if found.refused.is_none() {
+        reports.take(store, accepted.number, &accepted.stream, &log, found.source.clone())?;
+    }
     // One write holds the totals and the mark that they were counted: a crash in between is impossible.
     store.change(|state| {
+        let totals = &found.report.totals.volume;
         if let Some(stream) = state.streams.iter_mut().find(|stream| stream.id == accepted.stream) {
             stream.history += 1;
             stream.fails += u64::from(found.refused.is_some());
             stream.last_data_received = Some(super::store::timestamp());
-            stream.records += found.records;
-            stream.bytes += found.bytes;
-            for (app, count) in &found.apps {
-                *stream.apps.entry(*app).or_default() += count;
+            stream.records += totals.transactions;
+            stream.bytes += totals.bytes;
+            for app in &found.report.apps {
+                *stream.apps.entry(app.id).or_default() += app.volume.transactions;
             }
         }
         if let Some(entry) = state.accepted.iter_mut().find(|entry| entry.number == accepted.number) {
             entry.processed = true;
-            (entry.lines, entry.records, entry.refused) = (found.lines, found.records, found.refused);
+            (entry.lines, entry.records, entry.refused) =
+                (found.source.lines, totals.transactions, found.refused.clone());
         }
         Ok(())
-    })
+    })?;
+    reports.marked(accepted.number);
+    Ok(())
 }
 
-fn understand(store: &Store, accepted: &Accepted) -> Found {
-    let mut found = Found::default();
-    let Some(format) = logs::vendor::find(&accepted.log_type) else {
-        return Found { refused: Some("unsupported log type".to_owned()), ..found };
+/// Counts a log in `log`. What is refused counts for nothing.
+fn understand(store: &Store, accepted: &Accepted, log: &Engine) -> Found {
+    let (source, old, people, broken) = match logs::vendor::find(&accepted.log_type) {
+        None => (Source::default(), 0, People::default(), Some("unsupported log type".to_owned())),
+        Some(format) => match read(store, accepted, format, log) {
+            Ok(read) => read,
+            Err(error) => (Source::default(), 0, People::default(), Some(format!("unsupported file type: {error}"))),
+        },
     };
-    if let Err(error) = read(store, accepted, format, &mut found) {
-        return Found {
-            refused: Some(format!("unsupported file type: {error}")),
-            lines: found.lines,
-            ..Found::default()
+    let report = Reports::summary(log, MOST_ENTITIES);
+    let refused = broken.or_else(|| {
+        let why = if source.counted + old == 0 {
+            "the log format doesn't match"
+        } else if source.counted == 0 {
+            "transactions are more than 90 days old"
+        } else if report.apps.is_empty() && report.background.is_empty() {
+            "no transactions to cataloged cloud apps"
+        } else {
+            return None;
         };
+        Some(why.to_owned())
+    });
+    match refused {
+        None => Found { source, report, refused, people },
+        Some(_) => {
+            let nothing = Reports::summary(&Engine::like(log), 0);
+            Found { source, report: nothing, refused, people: People::default() }
+        }
     }
-    let refused = if found.records + found.old == 0 {
-        Some("the log format doesn't match")
-    } else if found.records == 0 {
-        Some("transactions are more than 90 days old")
-    } else if found.apps.is_empty() {
-        Some("no transactions to cataloged cloud apps")
-    } else {
-        None
-    };
-    if let Some(why) = refused {
-        return Found { refused: Some(why.to_owned()), lines: found.lines, ..Found::default() };
-    }
-    found
 }
 
-fn read(store: &Store, accepted: &Accepted, format: &'static logs::Format, found: &mut Found) -> std::io::Result<()> {
+type Read = (Source, u64, People, Option<String>);
+
+fn read(store: &Store, accepted: &Accepted, format: &'static logs::Format, log: &Engine) -> std::io::Result<Read> {
     let file = std::fs::File::open(store.blob(&accepted.blob))?;
     let now = SystemTime::now();
     let micros = |time: Option<SystemTime>| {
@@ -124,37 +187,37 @@ fn read(store: &Store, accepted: &Accepted, format: &'static logs::Format, found
     };
     let oldest = micros(now.checked_sub(OLDEST));
     let parser = logs::Parser::read_at(format, micros(Some(now)));
-    let reading =
-        logs::read_with(&parser, file, 1, || Found { oldest, now: micros(Some(now)) / 1_000, ..Found::default() })?;
-    *found = reading.visit;
-    reading.broken.map_or(Ok(()), Err)
+    let look =
+        || Look { counting: log.counting(), people: People::default(), old: 0, oldest, now: micros(Some(now)) / 1_000 };
+    let reading = logs::read_with(&parser, file, 1, look)?;
+    let Look { counting, people, old, .. } = reading.visit;
+    let mut source = counting.into_source();
+    (source.name, source.log_type) = (format!("upload {}", accepted.number), accepted.log_type.clone());
+    source.lines += old;
+    source.filtered += old;
+    let broken = reading.broken.map(|error| format!("unsupported file type: {error}"));
+    Ok((source, old, people, broken))
 }
 
-impl Visit for Found {
-    fn line(&mut self, _: Position, _: &[u8], line: &Line<'_>) {
-        self.lines += 1;
-        let Line::Record(record) = line else { return };
-        if record.time.is_some_and(|time| time < self.oldest) {
-            self.old += 1;
-            return;
+impl Visit for Look<'_> {
+    fn line(&mut self, at: Position, raw: &[u8], line: &Line<'_>) {
+        if let Line::Record(record) = line {
+            if record.time.is_some_and(|time| time < self.oldest) {
+                self.old += 1;
+                return;
+            }
+            self.people.record(record, self.now);
         }
-        self.records += 1;
-        self.bytes = self.bytes.saturating_add(record.bytes());
-        let app = record.host.and_then(catalog::lookup).map(|app| app.id);
-        if let Some(app) = app {
-            *self.apps.entry(app).or_default() += 1;
-        }
-        self.seen.record(record, app, self.now);
+        self.counting.line(at, raw, line);
     }
 
-    fn merge(&mut self, later: Found) {
-        self.lines += later.lines;
-        self.records += later.records;
+    fn end(&mut self) {
+        self.counting.end();
+    }
+
+    fn merge(&mut self, later: Self) {
+        self.counting.merge(later.counting);
         self.old += later.old;
-        self.bytes = self.bytes.saturating_add(later.bytes);
-        for (app, count) in later.apps {
-            *self.apps.entry(app).or_default() += count;
-        }
-        self.seen.merge(later.seen);
+        self.people.merge(later.people);
     }
 }

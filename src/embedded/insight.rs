@@ -5,10 +5,11 @@
 //! last look is an activity.
 
 use super::families::{Day, Entity, Kept, MOST_ENTITIES, Rhythm, Usage, day, iso, millis};
+use super::people::{MOST_ACCOUNTS, People};
 use super::store::{Accepted, Store};
 use crate::catalog::Catalog;
+use crate::discover::report::App;
 use crate::error::Result;
-use crate::logs::Record;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,113 +25,52 @@ const FAR_ABOVE_BYTES: u64 = 10_000_000;
 const USUAL_AFTER: u64 = 3;
 /// The number that the service gives itself among apps.
 pub(super) const OWN_APP: u64 = 20_595;
-/// Addresses kept for a user.
-const MOST_ACCOUNTS: usize = 16;
-
-/// What one user or address did in one log.
-#[derive(Default)]
-struct Traffic {
-    transactions: u64,
-    up: u64,
-    down: u64,
-    last: i64,
-    addresses: BTreeSet<String>,
-}
-
-/// One app in one log.
-#[derive(Default)]
-struct AppTraffic {
-    days: BTreeMap<i64, Day>,
-    users: BTreeMap<String, i64>,
-    addresses: BTreeMap<String, i64>,
-    last: i64,
-}
-
-/// What a log held, gathered line by line.
-#[derive(Default)]
-pub(super) struct Seen {
-    users: BTreeMap<String, Traffic>,
-    addresses: BTreeMap<String, Traffic>,
-    apps: BTreeMap<u32, AppTraffic>,
-}
-
-impl Seen {
-    /// Takes a transaction; `app` is the catalogue's, where it knows the host.
-    pub(super) fn record(&mut self, record: &Record<'_>, app: Option<u32>, now: i64) {
-        let at = record.time.map_or(now, |micros| micros / 1_000);
-        let (up, down) = (record.bytes_up.unwrap_or(0), record.bytes_down.unwrap_or(0));
-        let user = record.user.map(|user| String::from_utf8_lossy(user).chars().take(256).collect::<String>());
-        let address = record.src_ip.map(|address| address.to_string());
-        for (who, all) in [(&user, &mut self.users), (&address, &mut self.addresses)] {
-            let Some(who) = who else { continue };
-            if all.len() >= MOST_ENTITIES && !all.contains_key(who) {
-                continue;
-            }
-            let traffic = all.entry(who.clone()).or_default();
-            traffic.transactions += 1;
-            (traffic.up, traffic.down) = (traffic.up.saturating_add(up), traffic.down.saturating_add(down));
-            traffic.last = traffic.last.max(at);
-            if let Some(address) = address.as_ref().filter(|_| traffic.addresses.len() < MOST_ACCOUNTS) {
-                traffic.addresses.insert(address.clone());
-            }
+impl Usage {
+    /// Adds what the report of one log says of the app. It tells when the app was last used, not when by whom: within
+    /// one log that is taken to be the same day.
+    fn add(&mut self, app: &App, now: i64) {
+        let last = app.last_seen.as_ref().and_then(|time| time.parse().ok());
+        let last = last.map_or(now, |time: jiff::Timestamp| time.as_millisecond());
+        self.last_seen = self.last_seen.max(last);
+        let mut undated = Day {
+            transactions: app.volume.transactions,
+            bytes_up: app.volume.bytes_up,
+            bytes_down: app.volume.bytes.saturating_sub(app.volume.bytes_up),
+        };
+        for day in &app.days {
+            let down = day.bytes.saturating_sub(day.bytes_up);
+            self.day(day.day.into(), Day { transactions: day.transactions, bytes_up: day.bytes_up, bytes_down: down });
+            undated.transactions = undated.transactions.saturating_sub(day.transactions);
+            undated.bytes_up = undated.bytes_up.saturating_sub(day.bytes_up);
+            undated.bytes_down = undated.bytes_down.saturating_sub(down);
         }
-        if let Some(app) = app {
-            let traffic = self.apps.entry(app).or_default();
-            let today = traffic.days.entry(day(at)).or_default();
-            today.transactions += 1;
-            (today.bytes_up, today.bytes_down) =
-                (today.bytes_up.saturating_add(up), today.bytes_down.saturating_add(down));
-            traffic.last = traffic.last.max(at);
-            for (who, all) in [(user, &mut traffic.users), (address, &mut traffic.addresses)] {
-                if let Some(who) = who.filter(|who| all.len() < MOST_ENTITIES || all.contains_key(who)) {
-                    let last = all.entry(who).or_default();
-                    *last = (*last).max(day(at));
+        if undated != Day::default() {
+            self.day(day(now), undated);
+        }
+        for (more, all) in [(&app.top_users, &mut self.users), (&app.top_addresses, &mut self.addresses)] {
+            for who in more {
+                if all.len() < MOST_ENTITIES || all.contains_key(&who.name) {
+                    let known = all.entry(who.name.clone()).or_default();
+                    *known = (*known).max(day(last));
                 }
             }
         }
     }
-}
 
-impl Traffic {
-    fn merge(&mut self, later: Traffic) {
-        self.transactions += later.transactions;
-        (self.up, self.down) = (self.up.saturating_add(later.up), self.down.saturating_add(later.down));
-        self.last = self.last.max(later.last);
-        let room = MOST_ACCOUNTS.saturating_sub(self.addresses.len());
-        let new: Vec<String> = later.addresses.difference(&self.addresses).take(room).cloned().collect();
-        self.addresses.extend(new);
+    fn day(&mut self, day: i64, more: Day) {
+        let day = self.days.entry(day).or_default();
+        day.transactions += more.transactions;
+        day.bytes_up = day.bytes_up.saturating_add(more.bytes_up);
+        day.bytes_down = day.bytes_down.saturating_add(more.bytes_down);
     }
 }
 
-impl Seen {
-    /// Adds what a later part of the same log held.
-    pub(super) fn merge(&mut self, later: Seen) {
-        for (mine, more) in [(&mut self.users, later.users), (&mut self.addresses, later.addresses)] {
-            for (who, traffic) in more {
-                if mine.len() < MOST_ENTITIES || mine.contains_key(&who) {
-                    mine.entry(who).or_default().merge(traffic);
-                }
-            }
-        }
-        for (app, later) in later.apps {
-            let mine = self.apps.entry(app).or_default();
-            mine.last = mine.last.max(later.last);
-            for (day, more) in later.days {
-                let day = mine.days.entry(day).or_default();
-                day.transactions += more.transactions;
-                day.bytes_up = day.bytes_up.saturating_add(more.bytes_up);
-                day.bytes_down = day.bytes_down.saturating_add(more.bytes_down);
-            }
-            for (all, more) in [(&mut mine.users, later.users), (&mut mine.addresses, later.addresses)] {
-                for (who, day) in more {
-                    if all.len() < MOST_ENTITIES || all.contains_key(&who) {
-                        let last = all.entry(who).or_default();
-                        *last = (*last).max(day);
-                    }
-                }
-            }
-        }
-    }
+/// What one log held.
+#[derive(Clone, Copy)]
+pub(super) struct Held<'h> {
+    pub people: &'h People,
+    /// As the engine reports them.
+    pub apps: &'h [App],
 }
 
 /// Something to be told.
@@ -182,7 +122,7 @@ impl Kept {
         stream: &str,
         snapshot: bool,
         refused: Option<&str>,
-        seen: &Seen,
+        held: Held<'_>,
         now: i64,
     ) -> Result<()> {
         let said = match refused {
@@ -195,8 +135,8 @@ impl Kept {
         if !snapshot {
             self.delivered(&accepted.stream, stream, now);
         }
-        self.apps(accepted, seen, now)?;
-        self.users(accepted, seen, now)
+        self.apps(accepted, held.apps, now)?;
+        self.users(accepted, held.people, now)
     }
 
     /// A data source delivered: its rhythm goes on.
@@ -210,28 +150,15 @@ impl Kept {
         (rhythm.logs, rhythm.last, rhythm.told) = (rhythm.logs + 1, now, false);
     }
 
-    fn apps(&mut self, accepted: &Accepted, seen: &Seen, now: i64) -> Result<()> {
+    fn apps(&mut self, accepted: &Accepted, apps: &[App], now: i64) -> Result<()> {
         let catalog = Catalog::builtin();
-        for (id, traffic) in &seen.apps {
-            let Some(app) = catalog.app(*id) else { continue };
+        for traffic in apps {
+            let Some(app) = catalog.app(traffic.id) else { continue };
+            let id = &app.id;
             let known = self.usage.values().any(|apps| apps.contains_key(id));
             let before = self.carried(*id);
             let usage: &mut Usage = self.usage.entry(accepted.stream.clone()).or_default().entry(*id).or_default();
-            usage.last_seen = usage.last_seen.max(traffic.last);
-            for (day, more) in &traffic.days {
-                let day = usage.days.entry(*day).or_default();
-                day.transactions += more.transactions;
-                day.bytes_up = day.bytes_up.saturating_add(more.bytes_up);
-                day.bytes_down = day.bytes_down.saturating_add(more.bytes_down);
-            }
-            for (more, all) in [(&traffic.users, &mut usage.users), (&traffic.addresses, &mut usage.addresses)] {
-                for (who, day) in more {
-                    if all.len() < MOST_ENTITIES || all.contains_key(who) {
-                        let last = all.entry(who.clone()).or_default();
-                        *last = (*last).max(*day);
-                    }
-                }
-            }
+            usage.add(traffic, now);
             let entities = || vec![service_entity(*id, &app.name)];
             if !known {
                 self.raise(
@@ -292,8 +219,8 @@ impl Kept {
         days
     }
 
-    fn users(&mut self, accepted: &Accepted, seen: &Seen, now: i64) -> Result<()> {
-        for (address, users) in [(false, &seen.users), (true, &seen.addresses)] {
+    fn users(&mut self, accepted: &Accepted, people: &People, now: i64) -> Result<()> {
+        for (address, users) in [(false, &people.users), (true, &people.addresses)] {
             for (name, traffic) in users {
                 let entity: &mut Entity = self.entities.entry(name.clone()).or_default();
                 entity.address = address;
@@ -380,7 +307,7 @@ impl Kept {
 }
 
 /// Takes in an imported log, once.
-pub(super) fn import(store: &Store, accepted: &Accepted, refused: Option<&str>, seen: &Seen) -> Result<()> {
+pub(super) fn import(store: &Store, accepted: &Accepted, refused: Option<&str>, held: Held<'_>) -> Result<()> {
     let now = millis();
     let found = store
         .read(|state| state.streams.iter().find(|s| s.id == accepted.stream).map(|s| (s.name.clone(), s.snapshot)));
@@ -390,7 +317,7 @@ pub(super) fn import(store: &Store, accepted: &Accepted, refused: Option<&str>, 
             return Ok(());
         }
         kept.imported = accepted.number;
-        kept.take(accepted, &name, snapshot, refused, seen, now)
+        kept.take(accepted, &name, snapshot, refused, held, now)
     })
 }
 
@@ -418,40 +345,50 @@ pub(super) fn look_around(store: &Store, silent_after: Duration) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Kind;
+    use crate::discover::{Engine, Filter, Options};
+    use crate::logs::Record;
 
     fn log(number: u64) -> Accepted {
         Accepted { number, stream: "s".to_owned(), log_type: "SQUID_NATIVE".to_owned(), ..Accepted::default() }
     }
 
-    fn seen(app: Option<u32>, up: u64) -> Seen {
-        let mut seen = Seen::default();
+    /// What a log of one line held: a user who sends to this host.
+    fn seen(host: &str, up: u64) -> (People, Vec<App>) {
         let record = Record {
             user: Some(b"ann"),
             src_ip: "192.0.2.1".parse().ok(),
+            host: Some(host.as_bytes()),
             bytes_up: Some(up),
             time: Some(1_735_900_000_000_000),
             ..Record::default()
         };
-        seen.record(&record, app, 0);
-        seen
+        let mut people = People::default();
+        people.record(&record, 0);
+        let engine = Engine::new(Catalog::builtin(), Filter::default(), 1, 1);
+        engine.add(&record);
+        (people, engine.report(Vec::new(), &Options { detail: 10, ..Options::default() }).apps)
     }
 
     fn titles(kept: &Kept) -> Vec<&str> {
         kept.alerts.iter().filter_map(|alert| alert["title"].as_str()).collect()
     }
 
-    fn risky() -> (u32, String) {
+    fn risky() -> (String, String) {
         let catalog = Catalog::builtin();
-        let app = catalog.apps().iter().find(|app| app.score() <= RISKY).unwrap();
-        (app.id, app.name.clone())
+        let risky =
+            |app: &&crate::catalog::App| app.score() <= RISKY && app.kind == Kind::App && !app.domains.is_empty();
+        let app = catalog.apps().iter().find(risky).unwrap();
+        (app.domains[0].clone(), app.name.clone())
     }
 
     #[test]
     fn an_app_is_new_once_and_a_risky_one_is_told_when_a_day_crosses_the_volume() {
-        let (id, name) = risky();
+        let (host, name) = risky();
         let mut kept = Kept::default();
         for number in 1..=4 {
-            kept.take(&log(number), "HQ", false, None, &seen(Some(id), RISKY_BYTES / 2), 1).unwrap();
+            let (people, apps) = seen(&host, RISKY_BYTES / 2);
+            kept.take(&log(number), "HQ", false, None, Held { people: &people, apps: &apps }, 1).unwrap();
         }
         let carries = format!("Risky app carries much data: {name}");
         assert_eq!(titles(&kept).iter().filter(|title| **title == carries).count(), 1, "{:?}", titles(&kept));
@@ -463,7 +400,8 @@ mod tests {
     fn an_upload_far_above_the_users_usual_is_told() {
         let mut kept = Kept::default();
         for (number, up) in [(1, 1_000), (2, 2_000), (3, 1_500), (4, 9_000_000), (5, 20_000_000), (6, 1_000)] {
-            kept.take(&log(number), "HQ", false, None, &seen(None, up), 1).unwrap();
+            let (people, apps) = seen("unknown.example", up);
+            kept.take(&log(number), "HQ", false, None, Held { people: &people, apps: &apps }, 1).unwrap();
         }
         assert_eq!(titles(&kept), ["Unusual upload by ann"]);
         let ann = &kept.entities["ann"];
@@ -474,15 +412,16 @@ mod tests {
     fn a_feed_that_falls_silent_is_told_once_until_it_delivers_again() {
         let mut kept = Kept::default();
         for number in 1..=5 {
-            kept.take(&log(number), "HQ", false, None, &Seen::default(), i64::try_from(number).unwrap() * 60_000)
-                .unwrap();
+            let now = i64::try_from(number).unwrap() * 60_000;
+            kept.take(&log(number), "HQ", false, None, Held { people: &People::default(), apps: &[] }, now).unwrap();
         }
         let later = 300_000 + 3 * 60_000;
         for (now, told) in [(later - 1, 0), (later + 60_001, 1), (later + 900_000, 1)] {
             kept.silence(1_000, now).unwrap();
             assert_eq!(kept.alerts.len(), told, "{now}");
         }
-        kept.take(&log(6), "HQ", false, None, &Seen::default(), later + 1_000_000).unwrap();
+        kept.take(&log(6), "HQ", false, None, Held { people: &People::default(), apps: &[] }, later + 1_000_000)
+            .unwrap();
         kept.silence(1_000, later + 99_000_000).unwrap();
         assert_eq!(titles(&kept), ["No data from HQ", "No data from HQ"]);
     }

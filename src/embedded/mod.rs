@@ -3,7 +3,8 @@
 //! It checks what the remote service checks and refuses what it does not know. What arrives is parsed with the log
 //! types we can read and matched with our own catalogue; a log is imported once per accepted `done_upload`. State lies in
 //! a directory and survives a crash: an answered `done_upload` is on disk before the answer goes out. Uploads go to disk
-//! as they arrive; nothing here holds a whole one in memory.
+//! as they arrive; nothing here holds a whole one in memory. What they show is counted by the discovery engine, and its
+//! page is served at `/`.
 
 mod activities;
 mod alerts;
@@ -18,6 +19,9 @@ mod files;
 mod graph;
 mod insight;
 mod lists;
+mod page;
+mod people;
+mod reports;
 mod routes;
 mod sign_in;
 mod storage;
@@ -115,6 +119,8 @@ pub struct Options {
     pub rules: Rules,
     /// Bad behaviour to order.
     pub faults: faults::Faults,
+    /// A file of decisions about apps that makes the verdict, read again when it changes.
+    pub tags: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -126,21 +132,34 @@ impl Default for Options {
             keep: ByteCount(1 << 30),
             rules: Rules::default(),
             faults: faults::Faults::default(),
+            tags: None,
         }
     }
 }
 
 /// A service that runs until stopped.
-#[derive(Debug)]
 pub struct Running {
     /// Where it listens.
     pub addr: SocketAddr,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
     engine: JoinHandle<()>,
+    store: Arc<store::Store>,
+    reports: Arc<reports::Reports>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("addr", &self.addr).finish_non_exhaustive()
+    }
 }
 
 impl Running {
+    /// The page of all continuous reports together, as it is served at `/`.
+    pub fn page(&self) -> Arc<str> {
+        self.reports.global_page(&self.store)
+    }
+
     /// Ends it; requests under way are cut off, which loses nothing that was answered.
     pub async fn stop(self) {
         // A receiver that is gone has stopped already.
@@ -164,21 +183,24 @@ pub async fn start(options: Options) -> Result<Running> {
     let addr = listener.local_addr().map_err(failed)?;
     let store = Arc::new(store::Store::open(&options.dir)?);
     let lock = store.lock()?;
-    let engine =
-        tokio::spawn(engine::run(store.clone(), options.processing_delay, options.keep, options.rules.silent_after));
+    let reports = Arc::new(reports::Reports::open(&store, &options.dir, options.tags.as_deref())?);
+    let pace =
+        engine::Pace { delay: options.processing_delay, keep: options.keep, silent_after: options.rules.silent_after };
+    let engine = tokio::spawn(engine::run(store.clone(), reports.clone(), pace));
     let faults = faults::Running::new(options.faults);
-    let router =
-        routes::router(store, addr, options.rules).layer(axum::middleware::from_fn_with_state(faults, faults::spoil));
+    let router = routes::router(store.clone(), reports.clone(), addr, options.rules)
+        .layer(axum::middleware::from_fn_with_state(faults, faults::spoil));
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
         let _lock = lock;
-        let served = axum::serve(listener, router).with_graceful_shutdown(async move {
-            // Dropping the sender stops it as well.
-            let _ = stopped.await;
-        });
+        let served = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+            .with_graceful_shutdown(async move {
+                // Dropping the sender stops it as well.
+                let _ = stopped.await;
+            });
         if let Err(error) = served.await {
             tracing::error!("the embedded service ended: {error}");
         }
     });
-    Ok(Running { addr, stop, server, engine })
+    Ok(Running { addr, stop, server, engine, store, reports })
 }

@@ -1,9 +1,11 @@
 //! What every call has in common: the list of families, admission (budget, then token, then role), and the shapes of
 //! refusals.
 
+use super::reports::Reports;
 use super::store::Store;
 use super::{
-    Rules, Throttle, activities, alerts, blocking, discovery, entities, files, graph, sign_in, storage, subnets, token,
+    Rules, Throttle, activities, alerts, blocking, discovery, entities, files, graph, page, sign_in, storage, subnets,
+    token,
 };
 use axum::Router;
 use axum::extract::Query;
@@ -33,6 +35,7 @@ const FAMILIES: [fn() -> Router<Api>; 7] = [
 #[derive(Clone)]
 pub(super) struct Api {
     pub store: Arc<Store>,
+    pub reports: Arc<Reports>,
     pub addr: SocketAddr,
     pub rules: Arc<Rules>,
     pub codes: Arc<sign_in::Codes>,
@@ -41,6 +44,12 @@ pub(super) struct Api {
 
 /// An answer that says no; boxed, since most answers say yes.
 pub(super) struct Refusal(Box<Response>);
+
+impl From<Response> for Refusal {
+    fn from(response: Response) -> Refusal {
+        Refusal(Box::new(response))
+    }
+}
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
@@ -62,14 +71,15 @@ pub(super) struct Caller {
 pub(super) const READ: &[&str] = &["discovery.read", "discovery.manage"];
 pub(super) const MANAGE: &[&str] = &["discovery.manage"];
 
-pub(super) fn router(store: Arc<Store>, addr: SocketAddr, rules: Rules) -> Router {
-    let api = Api { store, addr, rules: Arc::new(rules), codes: Arc::default(), calls: Arc::default() };
+pub(super) fn router(store: Arc<Store>, reports: Arc<Reports>, addr: SocketAddr, rules: Rules) -> Router {
+    let api = Api { store, reports, addr, rules: Arc::new(rules), codes: Arc::default(), calls: Arc::default() };
     let families = FAMILIES.iter().fold(Router::new(), |all, family| all.merge(family()));
     Router::new()
         .merge(token::routes())
         .merge(storage::routes())
         .merge(graph::routes())
         .merge(sign_in::routes())
+        .merge(page::routes())
         .nest("/api", families.clone())
         // The portal's own prefix is an alias.
         .nest("/cas/api", families)

@@ -91,6 +91,8 @@ pub(super) struct State {
     pub taken: u64,
     pub granted: BTreeMap<String, Granted>,
     pub banned: BTreeSet<u32>,
+    /// What a file of decisions sanctions; none while nobody decided.
+    pub sanctioned: Option<BTreeSet<u32>>,
 }
 
 impl State {

@@ -68,7 +68,7 @@ pub struct Name {
 }
 
 /// Names end to end.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Names {
     bytes: Vec<u8>,
 }

@@ -15,6 +15,7 @@ mod faults;
 mod logs;
 mod publish;
 mod readme;
+mod reports;
 mod samples;
 mod scopes;
 mod service;
