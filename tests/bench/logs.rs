@@ -24,6 +24,10 @@ pub const KINDS: [Kind; 4] = [
     Kind { name: "w3c", log_type: "GENERIC_W3C", head: W3C_HEAD, line: w3c },
 ];
 
+/// A Squid log of a large site: 100,000 users and 1,000,000 hosts, every one of them met.
+#[allow(dead_code, reason = "one bench alone measures it")]
+pub const WIDE: Kind = Kind { name: "squid-wide", log_type: "SQUID_NATIVE", head: "", line: wide };
+
 const W3C_HEAD: &str = "#Software: Example Proxy 7.2\n#Version: 1.0\n#Fields: date time time-taken c-ip cs-username cs-method \
 cs-uri-scheme cs-host cs-uri-port cs-uri-path cs-uri-query sc-status cs(User-Agent) sc-bytes cs-bytes r-ip s-action\n";
 
@@ -93,19 +97,44 @@ impl Dice {
 }
 
 const APPS: &[&str] = &[
-    "www.office.com", "outlook.office365.com", "login.microsoftonline.com", "teams.microsoft.com", "contoso.sharepoint.com",
-    "github.com", "api.github.com", "app.slack.com", "www.dropbox.com", "content.dropboxapi.com", "drive.google.com",
-    "mail.google.com", "docs.google.com", "app.box.com", "zoom.us", "web.whatsapp.com", "www.linkedin.com", "trello.com",
-    "www.salesforce.com", "login.salesforce.com", "www.notion.so", "mega.nz", "wetransfer.com", "www.youtube.com",
-    "s3.amazonaws.com", "logs.eu-west-1.amazonaws.com", "chat.openai.com", "claude.ai", "www.figma.com", "app.asana.com",
+    "www.office.com",
+    "outlook.office365.com",
+    "login.microsoftonline.com",
+    "teams.microsoft.com",
+    "contoso.sharepoint.com",
+    "github.com",
+    "api.github.com",
+    "app.slack.com",
+    "www.dropbox.com",
+    "content.dropboxapi.com",
+    "drive.google.com",
+    "mail.google.com",
+    "docs.google.com",
+    "app.box.com",
+    "zoom.us",
+    "web.whatsapp.com",
+    "www.linkedin.com",
+    "trello.com",
+    "www.salesforce.com",
+    "login.salesforce.com",
+    "www.notion.so",
+    "mega.nz",
+    "wetransfer.com",
+    "www.youtube.com",
+    "s3.amazonaws.com",
+    "logs.eu-west-1.amazonaws.com",
+    "chat.openai.com",
+    "claude.ai",
+    "www.figma.com",
+    "app.asana.com",
 ];
 const WORDS: &[&str] = &[
     "assets", "static", "api", "v2", "images", "news", "product", "search", "session", "track", "collect", "update",
     "download", "media", "files", "shared", "report", "index", "user", "profile", "cart", "event", "sync", "feed",
 ];
 const NAMES: &[&str] = &[
-    "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mallory", "niaj", "olivia", "peggy",
-    "rupert", "sybil", "trent", "victor", "walter", "yara",
+    "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mallory", "niaj", "olivia",
+    "peggy", "rupert", "sybil", "trent", "victor", "walter", "yara",
 ];
 const AGENTS: &[&str] = &[
     "Mozilla/5.0+(Windows+NT+10.0;+Win64;+x64)+AppleWebKit/537.36+(KHTML,+like+Gecko)+Chrome/140.0.0.0+Safari/537.36",
@@ -177,14 +206,53 @@ fn squid(dice: &mut Dice, out: &mut Vec<u8>) {
     let user = if dice.below(5) == 0 { "-" } else { &v.user };
     let server = format!("{}.{}", NETS[v.server[0] as usize], v.server[1]);
     match (v.denied, v.tls) {
-        (true, _) => put!(out, "TCP_DENIED/403 {} CONNECT {}:443 {user} HIER_NONE/- text/html\n", 3800 + v.up % 64, v.host),
+        (true, _) => {
+            put!(out, "TCP_DENIED/403 {} CONNECT {}:443 {user} HIER_NONE/- text/html\n", 3800 + v.up % 64, v.host)
+        }
         (_, true) => put!(out, "TCP_TUNNEL/200 {} CONNECT {}:443 {user} HIER_DIRECT/{server} -\n", v.down, v.host),
         _ => {
-            let result = dice.one_of(&["TCP_MISS/200", "TCP_HIT/200", "TCP_MISS/304", "TCP_MEM_HIT/200", "TCP_MISS/302", "TCP_MISS/404"]);
-            let mime = dice.one_of(&["text/html", "application/json", "image/png", "application/javascript", "text/css", "-"]);
+            let result = dice.one_of(&[
+                "TCP_MISS/200",
+                "TCP_HIT/200",
+                "TCP_MISS/304",
+                "TCP_MEM_HIT/200",
+                "TCP_MISS/302",
+                "TCP_MISS/404",
+            ]);
+            let mime =
+                dice.one_of(&["text/html", "application/json", "image/png", "application/javascript", "text/css", "-"]);
             put!(out, "{result} {} GET http://{}{} {user} HIER_DIRECT/{server} {mime}\n", v.down, v.host, v.path);
         }
     }
+}
+
+fn wide(dice: &mut Dice, out: &mut Vec<u8>) {
+    let v = visit(dice);
+    // Half of the lines go round all of them, the other half is as uneven as traffic is.
+    let (turn, round) = (v.millis / 3, dice.below(2) == 0);
+    let person = if round { turn % 100_000 } else { dice.popular(100_000) };
+    let site = if round { turn % 1_000_000 } else { dice.popular(1_000_000) };
+    let host = match APPS.get(site as usize) {
+        Some(app) => (*app).to_owned(),
+        None => {
+            format!("{}{}.{}{}.example", WORDS[site as usize % 24], site / 24, NAMES[site as usize % 20], site % 5000)
+        }
+    };
+    put!(
+        out,
+        "{}.{:03} {:>6} 10.{}.{}.{} TCP_TUNNEL/200 {} CONNECT {host}:443 {}{} HIER_DIRECT/{}.{} -\n",
+        v.millis / 1000,
+        v.millis % 1000,
+        v.took,
+        person / 65_536,
+        person / 256 % 256,
+        person % 256,
+        v.down,
+        NAMES[person as usize % 20],
+        person / 20,
+        NETS[v.server[0] as usize],
+        v.server[1],
+    );
 }
 
 /// Days since the epoch do not matter to compression; the time of day does.
@@ -198,7 +266,15 @@ fn fortigate(dice: &mut Dice, out: &mut Vec<u8>) {
     let (h, m, s) = clock(v.millis);
     let [a, b, c] = v.client;
     let (port, session) = (1024 + dice.below(64000), 3_000_000 + dice.next() % 900_000_000);
-    let app = dice.one_of(&["HTTPS.BROWSER", "Microsoft.Office.365", "Google.Drive", "Dropbox", "Slack", "YouTube", "GitHub"]);
+    let app = dice.one_of(&[
+        "HTTPS.BROWSER",
+        "Microsoft.Office.365",
+        "Google.Drive",
+        "Dropbox",
+        "Slack",
+        "YouTube",
+        "GitHub",
+    ]);
     let country = dice.one_of(&["United States", "Germany", "Netherlands", "Ireland", "France", "United Kingdom"]);
     put!(
         out,
@@ -209,9 +285,22 @@ fn fortigate(dice: &mut Dice, out: &mut Vec<u8>) {
          poluuid=\"69c1975c-bdfe-51e8-45ca-dba91ea72266\" service=\"{}\" trandisp=\"snat\" transip=198.51.100.1 transport={port} \
          user=\"{}\" group=\"staff\" authserver=\"ad\" appid={} app=\"{app}\" appcat=\"Web.Client\" apprisk=\"elevated\" \
          applist=\"default\" duration={} sentbyte={} rcvdbyte={} sentpkt={} rcvdpkt={} hostname=\"{}\"\n",
-        v.millis, session % 1_000_000, NETS[v.server[0] as usize], v.server[1], if v.tls { 443 } else { 80 },
-        if v.denied { "deny" } else { "close" }, 1 + dice.popular(40), if v.tls { "HTTPS" } else { "HTTP" }, v.user,
-        15_000 + app.len() * 37, v.took / 1000, v.up, v.down, v.up / 700 + 4, v.down / 1100 + 4, v.host,
+        v.millis,
+        session % 1_000_000,
+        NETS[v.server[0] as usize],
+        v.server[1],
+        if v.tls { 443 } else { 80 },
+        if v.denied { "deny" } else { "close" },
+        1 + dice.popular(40),
+        if v.tls { "HTTPS" } else { "HTTP" },
+        v.user,
+        15_000 + app.len() * 37,
+        v.took / 1000,
+        v.up,
+        v.down,
+        v.up / 700 + 4,
+        v.down / 1100 + 4,
+        v.host,
     );
 }
 
@@ -219,7 +308,15 @@ fn panos(dice: &mut Dice, out: &mut Vec<u8>) {
     let v = visit(dice);
     let (h, m, s) = clock(v.millis);
     let [a, b, c] = v.client;
-    let app = dice.one_of(&["ssl", "ms-office365-base", "google-base", "dropbox-base", "slack-base", "web-browsing", "github-base"]);
+    let app = dice.one_of(&[
+        "ssl",
+        "ms-office365-base",
+        "google-base",
+        "dropbox-base",
+        "slack-base",
+        "web-browsing",
+        "github-base",
+    ]);
     let (port, session, nat) = (1024 + dice.below(64000), dice.below(1 << 21), 1024 + dice.below(64000));
     put!(
         out,
@@ -227,10 +324,24 @@ fn panos(dice: &mut Dice, out: &mut Vec<u8>) {
          Outbound-Web,contoso\\{},,{app},vsys1,trust,untrust,ethernet1/2,ethernet1/1,SIEM,2026/11/20 {h:02}:{m:02}:{s:02},{session},1,{port},{},{nat},{},\
          0x400053,tcp,{},{},{},{},{},2026/11/20 {h:02}:{m:02}:{s:02},{},{},0,{},0x8000000000000000,10.0.0.0-10.255.255.255,United States,0,{},{},\
          tcp-fin,11,12,13,0,vsys1,fw-hq-01,from-policy,,,0,,0,,N/A,0,0,0,0,{}\n",
-        NETS[v.server[0] as usize], v.server[1], NETS[v.server[0] as usize], v.server[1], v.user, if v.tls { 443 } else { 80 },
-        if v.tls { 443 } else { 80 }, if v.denied { "deny" } else { "allow" }, v.up + v.down, v.up, v.down, (v.up + v.down) / 900 + 8,
-        v.took / 1000, dice.one_of(&["computer-and-internet-info", "business-and-economy", "online-storage-and-backup", "any"]),
-        6_900_000_000_000 + session * 31, v.up / 700 + 4, v.down / 1100 + 4, v.host,
+        NETS[v.server[0] as usize],
+        v.server[1],
+        NETS[v.server[0] as usize],
+        v.server[1],
+        v.user,
+        if v.tls { 443 } else { 80 },
+        if v.tls { 443 } else { 80 },
+        if v.denied { "deny" } else { "allow" },
+        v.up + v.down,
+        v.up,
+        v.down,
+        (v.up + v.down) / 900 + 8,
+        v.took / 1000,
+        dice.one_of(&["computer-and-internet-info", "business-and-economy", "online-storage-and-backup", "any"]),
+        6_900_000_000_000 + session * 31,
+        v.up / 700 + 4,
+        v.down / 1100 + 4,
+        v.host,
     );
 }
 
@@ -243,7 +354,15 @@ fn w3c(dice: &mut Dice, out: &mut Vec<u8>) {
     put!(
         out,
         "2026-11-20 {h:02}:{m:02}:{s:02} {} 10.{a}.{b}.{c} {} {method} {scheme} {} {port} {path} - {} {} {} {} {}.{} {}\n",
-        v.took, v.user, v.host, if v.denied { 403 } else { 200 }, dice.one_of(AGENTS), v.down, v.up, NETS[v.server[0] as usize],
-        v.server[1], if v.denied { "TCP_DENIED" } else { "TCP_NC_MISS" },
+        v.took,
+        v.user,
+        v.host,
+        if v.denied { 403 } else { 200 },
+        dice.one_of(AGENTS),
+        v.down,
+        v.up,
+        NETS[v.server[0] as usize],
+        v.server[1],
+        if v.denied { "TCP_DENIED" } else { "TCP_NC_MISS" },
     );
 }

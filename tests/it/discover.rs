@@ -151,6 +151,38 @@ fn what_is_new_since_the_last_run_and_what_was_decided_is_told() {
 }
 
 #[test]
+fn what_the_tags_ban_becomes_a_block_list_with_the_account_of_every_entry() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.log", &line(0, "192.0.2.1", "TCP_TUNNEL/200", 10, "github.com", "ann"));
+    sandbox.write("tags.csv", "app,tag\nMEGA,unsanctioned\nGitHub,sanctioned\n");
+    let base = ["discover", "a.log", "--log-type", "SQUID_NATIVE", "--tags", "tags.csv", "--block"];
+    let run = |more: &[&str], code| sandbox.run(&[&base[..], more].concat(), code);
+    let alone = run(&["squid_dstdomain"], 0);
+    assert!(alone.stdout.contains("\n.mega.nz\n") && !alone.stdout.contains("github"), "{}", alone.stdout);
+    assert!(alone.stderr.contains("squid_dstdomain: "), "{}", alone.stderr);
+    let beside = run(&["squid_dstdomain", "-o", "out.txt", "--format", "json"], 0);
+    let report: Value = serde_json::from_str(&beside.stdout).expect("one JSON document");
+    assert_eq!(report["apps"][0]["name"], "GitHub");
+    assert!(beside.stderr.contains("out.txt"), "{}", beside.stderr);
+    let text = |name: &str| std::fs::read_to_string(sandbox.path(name)).expect("a list");
+    assert!(text("out.txt").contains("\n.mega.nz\n"));
+    run(&["squid_dstdomain", "--block", "bind_rpz", "-o", "lists"], 0);
+    assert_eq!(walkdir::WalkDir::new(sandbox.path("lists")).min_depth(1).into_iter().count(), 2);
+    // What a guard keeps is told.
+    let guarded = run(&["squid_dstdomain", "--never-block", "mega.nz"], 0);
+    assert!(!guarded.stdout.contains("\n.mega.nz\n") && guarded.stderr.contains("mega.nz"), "{}", guarded.stderr);
+    let rows: [(&[&str], &str); 3] = [
+        (&["squid_dstdomai"], "did you mean squid_dstdomain"),
+        (&["squid_dstdomain", "--format", "csv"], "-o"),
+        (&["squid_dstdomain", "--block", "bind_rpz"], "-o"),
+    ];
+    for (more, said) in rows {
+        let ran = run(more, 2);
+        assert!(ran.stderr.contains(said) && ran.stdout.is_empty(), "{more:?}\n{}", ran.stderr);
+    }
+}
+
+#[test]
 fn pseudonyms_hide_every_user_and_address_in_every_output_and_stay_the_same() {
     let sandbox = Sandbox::new();
     sandbox.write("key", "0123456789abcdef0123456789abcdef");

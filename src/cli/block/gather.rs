@@ -28,6 +28,12 @@ pub struct Meaning {
     underscores: bool,
 }
 
+impl Default for Meaning {
+    fn default() -> Meaning {
+        Meaning { bare: Scope::Subtree, star: Scope::Below, underscores: false }
+    }
+}
+
 impl Meaning {
     /// How texts are read.
     pub(super) fn reading(&self) -> Reading {
@@ -54,6 +60,11 @@ pub struct Guarding {
 }
 
 impl Guarding {
+    /// Whether none was given.
+    pub(in crate::cli) fn is_empty(&self) -> bool {
+        self.never_block.is_empty() && self.consent.is_empty()
+    }
+
     /// The guards of these flags.
     pub(super) fn guards(&self) -> Result<Guards> {
         guards(&self.never_block, &self.consent)

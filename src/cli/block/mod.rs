@@ -8,6 +8,9 @@ pub(super) mod lists;
 pub(super) mod publish;
 mod render;
 
+pub(super) use gather::Guarding;
+pub(super) use render::Render;
+
 use super::{Context, connect};
 use crate::block::appliance::{self, Appliance, Parameters};
 pub(super) use crate::block::publish::files::replace as write_atomically;
@@ -64,7 +67,7 @@ fn parameters(target: &Appliance, given: &BTreeMap<String, String>) -> Result<Pa
 }
 
 /// `NAME=VALUE`, as typed behind `--set`.
-fn setting(text: &str) -> std::result::Result<(String, String), String> {
+pub(super) fn setting(text: &str) -> std::result::Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as NAME=VALUE".to_owned()),

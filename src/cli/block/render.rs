@@ -2,9 +2,11 @@
 
 use super::gather::{self, Guarding, Meaning, Source};
 use super::{Context, parameters, setting, target, write_atomically};
-use crate::block::appliance::Appliance;
+use crate::block::appliance::{Appliance, Parameters};
+use crate::block::guard::Guards;
 use crate::block::plan::{self, Plan};
 use crate::block::report::{self, Counts, Word};
+use crate::block::source;
 use crate::block::verdict::{Builder, Verdict};
 use crate::block::write::{self, File};
 use crate::domain::TenantName;
@@ -54,6 +56,44 @@ struct Rendered<'v> {
 
 impl Render {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
+        let targets = self.targets(context)?;
+        let guards = self.guarding.guards()?;
+        let mut builder = Builder::new(self.meaning.reading());
+        gather::files(&mut builder, &self.from, &context.env.cwd)?;
+        if self.from.contains(&Source::Service) {
+            gather::from_service(context, &mut builder, &self.tenant)?;
+        }
+        self.render(context, &targets, builder, &guards)
+    }
+
+    /// A list of another command's making.
+    pub(in crate::cli) fn of(
+        appliance: Vec<String>,
+        set: Vec<(String, String)>,
+        output: Option<PathBuf>,
+        guarding: Guarding,
+    ) -> Render {
+        let (meaning, tenant) = (Meaning::default(), TenantName::default_tenant());
+        Render { appliance, from: Vec::new(), output, set, no_date: false, strict: false, meaning, guarding, tenant }
+    }
+
+    /// Renders the domains of these apps, under the name of where they were decided.
+    pub(in crate::cli) fn apps<'a>(
+        &self,
+        context: &mut Context<'_>,
+        decided: &str,
+        apps: impl Iterator<Item = (&'a str, &'a [String])>,
+    ) -> Result<()> {
+        let mut builder = Builder::new(self.meaning.reading());
+        builder.source(decided);
+        for (line, (name, domains)) in (1_u32..).zip(apps) {
+            source::app(&mut builder, name, domains, line);
+        }
+        self.render(context, &self.targets(context)?, builder, &self.guarding.guards()?)
+    }
+
+    /// The targets with their parameters.
+    pub(in crate::cli) fn targets(&self, context: &Context<'_>) -> Result<Vec<(&'static Appliance, Parameters)>> {
         let given = self.set.iter().cloned().collect();
         let mut targets = Vec::new();
         for name in &self.appliance {
@@ -66,19 +106,23 @@ impl Render {
                 return Err(Error::usage("several files do not fit on standard output").hint("name a place with -o"));
             }
         }
-        let guards = self.guarding.guards()?;
-        let mut builder = Builder::new(self.meaning.reading());
-        gather::files(&mut builder, &self.from, &context.env.cwd)?;
-        if self.from.contains(&Source::Service) {
-            gather::from_service(context, &mut builder, &self.tenant)?;
-        }
+        Ok(targets)
+    }
+
+    fn render(
+        &self,
+        context: &mut Context<'_>,
+        targets: &[(&'static Appliance, Parameters)],
+        builder: Builder,
+        guards: &Guards,
+    ) -> Result<()> {
         let now = ZonedDateTime::now();
-        let verdict = builder.finish(&guards, Some(now.date()));
+        let verdict = builder.finish(guards, Some(now.date()));
         let date = (!self.no_date).then(|| now.timestamp());
         let mut left_out = 0;
         let mut documents = Vec::new();
-        for (target, parameters) in &targets {
-            let mut plan = plan::plan(target, parameters, &verdict, &guards)?;
+        for (target, parameters) in targets {
+            let mut plan = plan::plan(target, parameters, &verdict, guards)?;
             let counts = Counts::of(&verdict, &plan);
             let written = write::whole(target, parameters, &verdict, &mut plan, date)?;
             let files =

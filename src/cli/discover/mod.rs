@@ -4,7 +4,7 @@ mod inputs;
 mod tables;
 mod text;
 
-use super::{Context, catalog};
+use super::{Context, block, catalog};
 use crate::catalog::Catalog;
 use crate::config::units;
 use crate::discover::filter::{Network, Pattern};
@@ -77,6 +77,19 @@ pub struct Discover {
     /// Write every table as CSV into this directory
     #[arg(long, value_name = "DIR")]
     csv: Option<PathBuf>,
+    /// Render what --tags calls unsanctioned as a block list for this target; repeatable, then -o names a directory
+    ///
+    /// Without -o the list is written to standard output in place of the report.
+    #[arg(long, value_name = "APPLIANCE", requires = "tags")]
+    block: Vec<String>,
+    /// Write the block list here
+    #[arg(short, long, value_name = "FILE", requires = "block")]
+    output: Option<PathBuf>,
+    /// Set a parameter of the block list's target; repeatable
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = block::setting, requires = "block")]
+    set: Vec<(String, String)>,
+    #[command(flatten)]
+    guarding: block::Guarding,
     /// Use this many threads (default: one per processor)
     #[arg(long, value_name = "N")]
     threads: Option<std::num::NonZero<usize>>,
@@ -96,23 +109,47 @@ impl Discover {
         let options = self.options(context, &catalog)?;
         let filter = self.filter(&catalog, &options.tags)?;
         let log_type = inputs::log_type(&self.log_type)?;
+        let list = self.list(context)?;
         let threads = self.threads.map_or_else(
             || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             std::num::NonZero::get,
         );
         let inputs = inputs::find(&self.files, &context.env.cwd)?;
-        let engine = Engine::new(catalog, filter, threads, seed()?);
+        let engine = Engine::new(catalog.clone(), filter, threads, seed()?);
         let (sources, left_out) = inputs::read(context, &engine, inputs, log_type, threads)?;
         let report = engine.report(sources, &options);
         drop(engine);
         self.write(context, &report)?;
+        let listed = match (&list, &self.tags) {
+            (Some(list), Some(file)) => banned(context, list, &file.display().to_string(), &options.tags, &catalog),
+            _ => Ok(()),
+        };
         for problem in &left_out {
             context.ui.warn(crate::ui::escape::terminal(&problem.one_line()));
         }
         match left_out.len() {
-            0 => Ok(()),
-            n => Err(Error::new(Kind::Partial, format!("{n} of the inputs were not read, or not to their end"))),
+            0 => listed,
+            n => listed
+                .and(Err(Error::new(Kind::Partial, format!("{n} of the inputs were not read, or not to their end")))),
         }
+    }
+
+    /// The block list asked for; what is wrong with it is said before anything is read.
+    fn list(&self, context: &Context<'_>) -> Result<Option<block::Render>> {
+        if self.block.is_empty() {
+            return match self.guarding.is_empty() {
+                true => Ok(None),
+                false => Err(Error::usage("--never-block and --consent are about a block list")
+                    .hint("name its target with --block APPLIANCE")),
+            };
+        }
+        if self.output.is_none() && context.ui.format != Format::Text {
+            return Err(Error::usage("the report and the block list do not both fit on standard output")
+                .hint("name a file for the list with -o"));
+        }
+        let list = block::Render::of(self.block.clone(), self.set.clone(), self.output.clone(), self.guarding.clone());
+        list.targets(context)?;
+        Ok(Some(list))
     }
 
     fn options(&self, context: &Context<'_>, catalog: &Catalog) -> Result<Options> {
@@ -208,6 +245,7 @@ impl Discover {
             }
         }
         match context.ui.format {
+            _ if !self.block.is_empty() && self.output.is_none() => {}
             Format::Json => context.ui.json(report)?,
             Format::Csv => {
                 let table: Table = tables::table(report, self.table);
@@ -224,6 +262,16 @@ impl Discover {
         }
         Ok(())
     }
+}
+
+/// Renders what the tags in `file` ban.
+fn banned(context: &mut Context<'_>, list: &block::Render, file: &str, tags: &Tags, catalog: &Catalog) -> Result<()> {
+    // The account goes to standard error, whatever the report's format is.
+    let format = std::mem::replace(&mut context.ui.format, Format::Text);
+    let apps = tags.with(Tag::Unsanctioned).filter_map(|id| catalog.app(id));
+    let listed = list.apps(context, file, apps.map(|app| (app.name.as_str(), app.domains.as_slice())));
+    context.ui.format = format;
+    listed
 }
 
 fn read(path: &Path, what: &str) -> Result<Vec<u8>> {
