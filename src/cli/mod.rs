@@ -9,6 +9,7 @@ mod api;
 mod apps;
 mod block;
 mod catalog;
+mod check;
 mod completions;
 mod config;
 mod connect;
@@ -17,10 +18,13 @@ mod discover;
 mod doctor;
 mod entities;
 mod files;
+mod formats;
 mod help;
 mod init;
+mod inputs;
 mod listing;
 mod login;
+mod records;
 mod report;
 mod serve;
 mod shipping;
@@ -83,6 +87,9 @@ enum LogFormat {
 enum Command {
     Demo(demo::Demo),
     Discover(discover::Discover),
+    Check(check::Check),
+    Records(records::Records),
+    Formats(formats::Formats),
     Init(init::Init),
     Upload(upload::Upload),
     Watch(watch::Watch),
@@ -153,6 +160,9 @@ fn dispatch(context: &mut Context<'_>, command: Command) -> Result<()> {
     match command {
         Command::Demo(command) => command.run(context),
         Command::Discover(command) => command.run(context),
+        Command::Check(command) => command.run(context),
+        Command::Records(command) => command.run(context),
+        Command::Formats(command) => command.run(context),
         Command::Init(command) => command.run(context),
         Command::Upload(command) => command.run(context),
         Command::Watch(command) => command.run(context),
@@ -196,6 +206,11 @@ fn start_logging(global: &Global) {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
+}
+
+/// How many threads understand lines.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// A runtime for commands that talk to the network.

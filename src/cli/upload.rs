@@ -1,6 +1,6 @@
 //! `logweir upload`: ship once and exit; every feed, or the files named.
 
-use super::{Context, shipping};
+use super::{Context, inputs, shipping};
 use crate::config::{After, Config, Destination, Feed, Join};
 use crate::domain::{DataSource, LogType, TenantName, Urgency};
 use crate::error::{Error, Result};
@@ -14,9 +14,9 @@ use std::time::Duration;
 pub struct Upload {
     /// The files; without any, every configured feed is shipped
     files: Vec<PathBuf>,
-    /// The log type of the files, such as SQUID_NATIVE
-    #[arg(long, value_name = "TYPE", requires = "files")]
-    log_type: Option<LogType>,
+    /// The log type of the files, such as SQUID_NATIVE, or auto to recognise it
+    #[arg(long, value_name = "TYPE", requires = "files", value_parser = asked)]
+    log_type: Option<Asked>,
     /// The data source the files go to
     #[arg(long, value_name = "NAME", requires = "files", conflicts_with = "snapshot")]
     data_source: Option<DataSource>,
@@ -34,16 +34,18 @@ pub struct Upload {
 impl Upload {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
         let config = context.config()?;
-        let feeds = if self.files.is_empty() { config.feeds.clone() } else { vec![self.feed(context)?] };
+        let mut held = Vec::new();
+        let feeds = if self.files.is_empty() { config.feeds.clone() } else { vec![self.feed(context, &mut held)?] };
         if feeds.is_empty() {
             return Err(Error::usage("there is nothing to ship: no feed is configured and no file is named")
                 .hint("add a [[feed]] to the configuration, or name files"));
         }
         if self.dry_run {
-            return dry_run(context, &config, &feeds);
+            return dry_run(context, &config, &feeds, held);
         }
         let ship = shipping::ship(context, &config, &feeds, Urgency::Human)?;
-        let outcome = super::runtime()?.block_on(shipping::pass(&ship))?;
+        let mut outcome = super::runtime()?.block_on(shipping::pass(&ship))?;
+        outcome.left_out.extend(held);
         if outcome.elsewhere > 0 {
             context.ui.note(format!("{} file(s) are being shipped by another logweir", outcome.elsewhere));
         }
@@ -54,9 +56,10 @@ impl Upload {
     }
 
     /// The named files as a feed.
-    fn feed(&self, context: &Context<'_>) -> Result<Feed> {
-        let log_type = self.log_type.clone().ok_or_else(|| {
-            Error::usage("the files' log type is not named").hint("add --log-type TYPE, such as SQUID_NATIVE")
+    fn feed(&self, context: &Context<'_>, held: &mut Vec<(String, Error)>) -> Result<Feed> {
+        let asked = self.log_type.clone().ok_or_else(|| {
+            Error::usage("the files' log type is not named")
+                .hint("add --log-type TYPE, such as SQUID_NATIVE, or --log-type auto")
         })?;
         let destination = match (&self.data_source, &self.snapshot) {
             (Some(source), None) => Destination::DataSource(source.clone()),
@@ -72,8 +75,13 @@ impl Upload {
             if !path.is_file() {
                 return Err(Error::usage(format!("{} is not a file that can be read", file.display())));
             }
-            paths.push(globset::escape(&path.to_string_lossy()));
+            paths.push(path);
         }
+        let log_type = match asked {
+            Asked::Named(log_type) => log_type,
+            Asked::Auto => recognise(&mut paths, held)?,
+        };
+        let paths = paths.iter().map(|path| globset::escape(&path.to_string_lossy())).collect();
         let feed_name = match &destination {
             Destination::DataSource(name) => format!("files for {name}"),
             Destination::Snapshot(name) => format!("files for snapshot {name}"),
@@ -94,10 +102,56 @@ impl Upload {
     }
 }
 
-fn dry_run(context: &mut Context<'_>, config: &Config, feeds: &[Feed]) -> Result<()> {
+/// What was typed as the log type.
+#[derive(Debug, Clone)]
+enum Asked {
+    Auto,
+    Named(LogType),
+}
+
+fn asked(text: &str) -> std::result::Result<Asked, String> {
+    if text == "auto" { Ok(Asked::Auto) } else { text.parse().map(Asked::Named) }
+}
+
+/// The one log type of the files. Those that are not certain are taken out and said: nothing is shipped on a guess.
+fn recognise(paths: &mut Vec<PathBuf>, held: &mut Vec<(String, Error)>) -> Result<LogType> {
+    let mut found: Option<(&'static str, String)> = None;
+    let mut sure = Vec::new();
+    for path in std::mem::take(paths) {
+        let name = show(&path);
+        let looked = inputs::Input::File(path.clone()).open().and_then(|(reader, _)| inputs::look(reader));
+        let looked = looked.map_err(|error| Error::failed(format!("cannot read {name}")).cause(error));
+        match looked.and_then(|(look, _)| look.sure(&name)) {
+            Err(error) => held.push((name, error)),
+            Ok(format) => match &found {
+                Some((log_type, first)) if *log_type != format.log_type => {
+                    let what = format!("{first} is {log_type} and {name} is {}", format.log_type);
+                    return Err(Error::usage("the files are of more than one log type")
+                        .cause(what)
+                        .hint("a report takes one: ship them one type at a time"));
+                }
+                _ => {
+                    found.get_or_insert((format.log_type, name));
+                    sure.push(path);
+                }
+            },
+        }
+    }
+    *paths = sure;
+    match found {
+        Some((log_type, _)) => log_type.parse().map_err(Error::usage),
+        None if held.len() == 1 => Err(held.remove(0).1),
+        None => {
+            let first = held.first().map(|(_, error)| error.one_line()).unwrap_or_default();
+            Err(Error::failed(format!("the log type of none of the {} files is certain", held.len())).cause(first))
+        }
+    }
+}
+
+fn dry_run(context: &mut Context<'_>, config: &Config, feeds: &[Feed], held: Vec<(String, Error)>) -> Result<()> {
     let ledger = super::connect::ledger(config)?;
     let mut table = crate::ui::Table::new(&["feed", "shipment", "file", "bytes"]);
-    let mut outcome = Outcome::default();
+    let mut outcome = Outcome { left_out: held, ..Outcome::default() };
     for feed in feeds {
         let (would, left_out) = crate::ship::would_ship(&ledger, feed)?;
         for (number, shipment) in would.iter().enumerate() {

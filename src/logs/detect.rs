@@ -18,6 +18,9 @@ pub const LEAST: f64 = 0.5;
 /// From this on, and with a clear lead, a type may be acted on without asking a person.
 pub const SURE: f64 = 0.8;
 
+/// How far a type has to be ahead of another product's that demands as much of a line.
+const LEAD: f64 = 0.05;
+
 /// A type that fits, and how well.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate {
@@ -50,7 +53,11 @@ impl Detection {
     /// The type, when it may be acted on without asking a person.
     pub fn sure(&self) -> Option<&'static Format> {
         let best = self.best?;
-        (best.score >= SURE && self.mixed.is_empty()).then_some(best.format)
+        let rival = self.runner_up.is_some_and(|second| {
+            let demands = weight(&second.format.sign) >= weight(&best.format.sign);
+            demands && second.score > best.score - LEAD && !related(second.format, best.format)
+        });
+        (best.score >= SURE && self.mixed.is_empty() && !rival).then_some(best.format)
     }
 
     /// In one sentence for a person.

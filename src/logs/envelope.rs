@@ -18,6 +18,17 @@ pub enum Envelope {
     Syslog,
 }
 
+impl Envelope {
+    /// For people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Envelope::None => "plain",
+            Envelope::Optional => "plain or relayed",
+            Envelope::Syslog => "syslog",
+        }
+    }
+}
+
 /// What a header said.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Header<'l> {

@@ -111,6 +111,10 @@ pub struct Format {
     pub sign: Sign,
     /// What to change on the appliance when something is missing or refused.
     pub remedies: &'static [Remedy],
+    /// Which side is the client and which count is up, in one clause.
+    pub direction: &'static str,
+    /// A log of the type with invented values.
+    pub sample: &'static str,
 }
 
 /// What to change on the appliance, for one kind of trouble.
@@ -161,9 +165,17 @@ pub const BASE: Format = Format {
     extracts: None,
     sign: NO_SIGN,
     remedies: &[],
+    direction: "",
+    sample: "",
 };
 
 impl Format {
+    /// The first transaction of the sample.
+    pub fn sample_line(&'static self) -> &'static str {
+        let mut parser = Parser::new(self);
+        self.sample.lines().find(|line| matches!(parser.line(line.as_bytes()), Line::Record(_))).unwrap_or_default()
+    }
+
     /// What a word of this format says became of the request.
     pub fn judge(&self, word: &[u8]) -> Option<Action> {
         if word.is_empty() {

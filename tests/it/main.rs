@@ -6,6 +6,7 @@ mod architecture;
 mod blob;
 mod block;
 mod catalog;
+mod check;
 mod client;
 mod commands;
 mod discover;

@@ -23,7 +23,7 @@ fn every_command_in_the_table_exists() {
 fn every_flag_named_exists() {
     let sandbox = Sandbox::new();
     let mut help = String::new();
-    for command in ["demo", "init", "upload", "watch", "status", "discover", "config", "serve"] {
+    for command in ["demo", "init", "upload", "watch", "status", "discover", "check", "records", "config", "serve"] {
         help.push_str(&sandbox.run(&[command, "--help"], 0).stdout);
     }
     for command in [

@@ -4,6 +4,7 @@ mod inputs;
 mod tables;
 mod text;
 
+use super::inputs::{find, log_type};
 use super::{Context, block, catalog};
 use crate::catalog::Catalog;
 use crate::config::units;
@@ -108,13 +109,13 @@ impl Discover {
         let catalog = catalog::load(&config)?;
         let options = self.options(context, &catalog)?;
         let filter = self.filter(&catalog, &options.tags)?;
-        let log_type = inputs::log_type(&self.log_type)?;
+        let log_type = log_type(&self.log_type)?;
         let list = self.list(context)?;
         let threads = self.threads.map_or_else(
             || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             std::num::NonZero::get,
         );
-        let inputs = inputs::find(&self.files, &context.env.cwd)?;
+        let inputs = find(&self.files, &context.env.cwd)?;
         let engine = Engine::new(catalog.clone(), filter, threads, seed()?);
         let (sources, left_out) = inputs::read(context, &engine, inputs, log_type, threads)?;
         let report = engine.report(sources, &options);

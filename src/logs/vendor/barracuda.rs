@@ -20,6 +20,8 @@ const WAF_REMEDY: &[Remedy] = &[Remedy {
 pub(super) const FORMATS: &[Format] = &[
     Format {
         log_type: "BARRACUDA",
+        sample: sample!("barracuda/BARRACUDA"),
+        direction: "`c-ip` is the visitor, `cs-bytes` came from it, `sc-bytes` went to it; the server is your own",
         id: Some(101),
         product: "Barracuda Web App Firewall (W3C)",
         certainty: Certainty::Inferred,
@@ -34,6 +36,8 @@ pub(super) const FORMATS: &[Format] = &[
     },
     Format {
         log_type: "BARRACUDA_SYSLOG",
+        sample: sample!("barracuda/BARRACUDA_SYSLOG"),
+        direction: "the visitor is the client; of the two byte counts the first went to it, the second came from it",
         id: Some(166),
         product: "Barracuda Web App Firewall (W3C)",
         envelope: Envelope::Syslog,
@@ -47,6 +51,8 @@ pub(super) const FORMATS: &[Format] = &[
     },
     Format {
         log_type: "BARRACUDA_NEXT_GEN_FW",
+        sample: sample!("barracuda/BARRACUDA_NEXT_GEN_FW"),
+        direction: "field 3 opened the connection; field 17 (sent) came from it, field 16 (received) went to it",
         id: Some(191),
         product: "Barracuda F-Series Firewall",
         envelope: Envelope::Optional,
@@ -67,6 +73,8 @@ pub(super) const FORMATS: &[Format] = &[
     },
     Format {
         log_type: "BARRACUDA_NEXT_GEN_FW_WEBLOG",
+        sample: sample!("barracuda/BARRACUDA_NEXT_GEN_FW_WEBLOG"),
+        direction: "the first address is the client; the bytes went to it",
         id: Some(193),
         product: "Barracuda F-Series Firewall (web log streaming)",
         envelope: Envelope::Syslog,

@@ -42,6 +42,8 @@ static RELAYED: Any = Any { names: NAMES, header: &["#Fields:"] };
 
 const BLUECOAT: Format = Format {
     log_type: "BLUECOAT",
+    sample: sample!("bluecoat/BLUECOAT"),
+    direction: "`c-ip` is the client; `cs-bytes` is what it sent, `sc-bytes` what it got; `s-ip` is the proxy itself",
     id: Some(102),
     product: "Blue Coat ProxySG (W3C access log)",
     dialect: Dialect::W3c(&W3C),
@@ -69,6 +71,7 @@ pub(super) const FORMATS: &[Format] = &[
     BLUECOAT,
     Format {
         log_type: "BLUECOAT_SYSLOG",
+        sample: sample!("bluecoat/BLUECOAT_SYSLOG"),
         id: Some(139),
         envelope: Envelope::Syslog,
         dialect: Dialect::Any(&RELAYED),

@@ -90,6 +90,8 @@ const ACCOUNTING: Remedy = Remedy {
 pub(super) const FORMATS: &[Format] = &[
     Format {
         log_type: "CHECKPOINT",
+        sample: sample!("checkpoint/CHECKPOINT"),
+        direction: "`src` opened the connection; the log has no byte counts per direction",
         id: Some(103),
         product: "Check Point",
         certainty: Certainty::Inferred,
@@ -104,6 +106,8 @@ pub(super) const FORMATS: &[Format] = &[
     },
     Format {
         log_type: "CHECKPOINT_XML",
+        sample: sample!("checkpoint/CHECKPOINT_XML"),
+        direction: "`src` opened the connection; the log has no byte counts per direction",
         id: Some(187),
         product: "Check Point (XML)",
         certainty: Certainty::Inferred,
@@ -116,6 +120,8 @@ pub(super) const FORMATS: &[Format] = &[
     },
     Format {
         log_type: "CHECKPOINT_SMART_VIEW_TRACKER",
+        sample: sample!("checkpoint/CHECKPOINT_SMART_VIEW_TRACKER"),
+        direction: "the source column opened the connection, `service` is its destination port; no byte counts",
         id: Some(189),
         product: "Check Point (SmartView Tracker)",
         envelope: Envelope::Optional,
@@ -129,6 +135,8 @@ pub(super) const FORMATS: &[Format] = &[
     },
     Format {
         log_type: "CHECKPOINT_CEF_SYSLOG",
+        sample: sample!("checkpoint/CHECKPOINT_CEF_SYSLOG"),
+        direction: "`src` opened the connection; bytes are there with accounting only",
         id: Some(219),
         product: "Check Point (CEF)",
         envelope: Envelope::Syslog,

@@ -30,6 +30,8 @@ const LEVEL: &[Remedy] = &[
 
 const ASA: Format = Format {
     log_type: "CISCO_ASA",
+    sample: sample!("cisco/CISCO_ASA"),
+    direction: "outbound: the second endpoint is the client; inbound: the first; a teardown has one total for both ways",
     id: Some(104),
     product: "Cisco ASA Firewall",
     envelope: Envelope::Optional,
@@ -42,6 +44,8 @@ const ASA: Format = Format {
 
 const FWSM: Format = Format {
     log_type: "CISCO_FWSM",
+    sample: sample!("cisco/CISCO_FWSM"),
+    direction: "the first endpoint is the client, always; a teardown has one total for both ways",
     id: Some(157),
     product: "Cisco FWSM",
     sign: Sign { any: &["%FWSM-"], ..NO_SIGN },
@@ -50,9 +54,21 @@ const FWSM: Format = Format {
 
 pub(super) const FORMATS: &[Format] = &[
     ASA,
-    Format { log_type: "CISCO_ASA_SYSLOG", id: Some(141), envelope: Envelope::Syslog, ..ASA },
+    Format {
+        log_type: "CISCO_ASA_SYSLOG",
+        sample: sample!("cisco/CISCO_ASA_SYSLOG"),
+        id: Some(141),
+        envelope: Envelope::Syslog,
+        ..ASA
+    },
     FWSM,
-    Format { log_type: "CISCO_FWSM_SYSLOG", id: Some(158), envelope: Envelope::Syslog, ..FWSM },
+    Format {
+        log_type: "CISCO_FWSM_SYSLOG",
+        sample: sample!("cisco/CISCO_FWSM_SYSLOG"),
+        id: Some(158),
+        envelope: Envelope::Syslog,
+        ..FWSM
+    },
 ];
 
 pub(super) fn message<'l>(fields: &mut Fields<'l>) -> Kind {

@@ -43,6 +43,8 @@ const REMEDIES: &[Remedy] = &[
 pub(super) const FORMATS: &[Format] = &[
     Format {
         log_type: "CISCO_ASA_FIREPOWER_SYSLOG",
+        sample: sample!("cisco/CISCO_ASA_FIREPOWER_SYSLOG"),
+        direction: "the initiator is the client: its bytes are up, the responder's down; only ends of connections count",
         id: Some(178),
         product: "Cisco ASA with FirePOWER",
         envelope: Envelope::Syslog,
@@ -57,6 +59,8 @@ pub(super) const FORMATS: &[Format] = &[
     },
     Format {
         log_type: "CISCO_FIREPOWER_V6_SYSLOG",
+        sample: sample!("cisco/CISCO_FIREPOWER_V6_SYSLOG"),
+        direction: "the initiator is the client: its bytes are up, the responder's down; only ends of connections count",
         id: Some(223),
         product: "Cisco Firepower 6.x",
         envelope: Envelope::Syslog,

@@ -55,6 +55,8 @@ static W3C: W3c = W3c { names: NAMES, columns: COLUMNS };
 
 pub(super) const FORMATS: &[Format] = &[Format {
     log_type: "CISCO_SCAN_SAFE",
+    sample: sample!("cisco/CISCO_SCAN_SAFE"),
+    direction: "`c-ip` is the client; `cs-bytes` came from it, `sc-bytes` went to it",
     id: Some(124),
     product: "Cisco Cloud Web Security (ScanSafe)",
     certainty: Certainty::Inferred,

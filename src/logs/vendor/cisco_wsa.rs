@@ -63,6 +63,8 @@ const SCANNED: &[&str] =
 
 const PROXY: Format = Format {
     log_type: "CISCO_IRONPORT_PROXY",
+    sample: sample!("cisco/CISCO_IRONPORT_PROXY"),
+    direction: "the third field is the client; the bytes went to it, what it sent is in custom fields only",
     id: Some(106),
     product: "Cisco IronPort WSA",
     envelope: Envelope::Optional,
@@ -79,9 +81,16 @@ const PROXY: Format = Format {
 
 pub(super) const FORMATS: &[Format] = &[
     PROXY,
-    Format { log_type: "CISCO_IRONPORT_PROXY_SYSLOG", id: Some(133), envelope: Envelope::Syslog, ..PROXY },
+    Format {
+        log_type: "CISCO_IRONPORT_PROXY_SYSLOG",
+        sample: sample!("cisco/CISCO_IRONPORT_PROXY_SYSLOG"),
+        id: Some(133),
+        envelope: Envelope::Syslog,
+        ..PROXY
+    },
     Format {
         log_type: "CISCO_IRONPORT_WSA_II",
+        sample: sample!("cisco/CISCO_IRONPORT_WSA_II"),
         id: Some(206),
         product: "Cisco IronPort WSA (variant II)",
         certainty: Certainty::Inferred,
@@ -93,6 +102,7 @@ pub(super) const FORMATS: &[Format] = &[
     },
     Format {
         log_type: "CISCO_IRONPORT_WSA_III",
+        sample: sample!("cisco/CISCO_IRONPORT_WSA_III"),
         id: Some(216),
         product: "Cisco IronPort WSA (variant III)",
         certainty: Certainty::Inferred,

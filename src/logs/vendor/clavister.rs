@@ -9,6 +9,8 @@ use crate::logs::number;
 
 pub(super) const FORMATS: &[Format] = &[Format {
     log_type: "CLAVISTER_SYSLOG",
+    sample: sample!("clavister/CLAVISTER_SYSLOG"),
+    direction: "`connsrcip` opened the connection; `origsent` came from it, `termsent` went to it, both rounded",
     id: Some(165),
     product: "Clavister NGFW",
     envelope: Envelope::Syslog,

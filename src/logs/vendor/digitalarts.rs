@@ -10,6 +10,8 @@ use crate::logs::number;
 
 const I_FILTER: Format = Format {
     log_type: "I_FILTER",
+    sample: sample!("digitalarts/I_FILTER"),
+    direction: "the ninth word is the client; of the two figures behind the status the first went to it, the second came from it",
     id: Some(185),
     product: "Digital Arts i-FILTER",
     certainty: Certainty::Inferred,
@@ -26,8 +28,16 @@ const I_FILTER: Format = Format {
     ..BASE
 };
 
-pub(super) const FORMATS: &[Format] =
-    &[I_FILTER, Format { log_type: "I_FILTER_SYSLOG", id: Some(186), envelope: Envelope::Syslog, ..I_FILTER }];
+pub(super) const FORMATS: &[Format] = &[
+    I_FILTER,
+    Format {
+        log_type: "I_FILTER_SYSLOG",
+        sample: sample!("digitalarts/I_FILTER_SYSLOG"),
+        id: Some(186),
+        envelope: Envelope::Syslog,
+        ..I_FILTER
+    },
+];
 
 fn access<'l>(fields: &mut Fields<'l>) -> Kind {
     let body = fields.body;

@@ -99,6 +99,8 @@ const SPLUNK: &str =
 pub(super) const FORMATS: &[Format] = &[
     Format {
         log_type: "WEBSENSE_SIEM_CEF_SYSLOG",
+        sample: sample!("forcepoint/WEBSENSE_SIEM_CEF_SYSLOG"),
+        direction: "`src` is the client; `in` is what it got, `out` what it sent: the reverse of CEF's dictionary",
         id: Some(152),
         product: "Websense internet activity log (CEF)",
         envelope: Envelope::Syslog,
@@ -119,6 +121,8 @@ pub(super) const FORMATS: &[Format] = &[
     },
     Format {
         log_type: "FORCEPOINT_LEEF_SYSLOG",
+        sample: sample!("forcepoint/FORCEPOINT_LEEF_SYSLOG"),
+        direction: "`src` is the client; `srcBytes` came from it, `dstBytes` went to it",
         id: Some(211),
         product: "Forcepoint (LEEF)",
         envelope: Envelope::Syslog,
@@ -151,6 +155,8 @@ pub(super) const FORMATS: &[Format] = &[
     },
     Format {
         log_type: "FORCEPOINT",
+        sample: sample!("forcepoint/FORCEPOINT"),
+        direction: "Source IP is the client; Bytes Sent came from it, Bytes Received went to it, where the report has them",
         id: Some(202),
         product: "Forcepoint Web Security Cloud",
         dialect: Dialect::Delimited(&CLOUD),
@@ -175,6 +181,8 @@ pub(super) const FORMATS: &[Format] = &[
     },
     Format {
         log_type: "WEBSENSE_V7_5",
+        sample: sample!("forcepoint/WEBSENSE_V7_5"),
+        direction: "Source IP is the client; Bytes Sent came from it, Bytes Received went to it, where the report has them",
         id: Some(135),
         product: "Websense investigative detail report (CSV)",
         certainty: Certainty::Inferred,

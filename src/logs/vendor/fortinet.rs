@@ -67,6 +67,8 @@ const REMEDIES: &[Remedy] = &[
 
 const FORTIGATE: Format = Format {
     log_type: "FORTIGATE",
+    sample: sample!("fortinet/FORTIGATE"),
+    direction: "`srcip` is the client; `sentbyte` is what it sent, `rcvdbyte` what it got; interim records give the difference",
     id: Some(108),
     product: "Fortinet FortiGate",
     envelope: Envelope::None,
@@ -106,9 +108,16 @@ const FORTIGATE: Format = Format {
 
 pub(super) const FORMATS: &[Format] = &[
     FORTIGATE,
-    Format { log_type: "FORTIGATE_SYSLOG", id: Some(136), envelope: Envelope::Syslog, ..FORTIGATE },
+    Format {
+        log_type: "FORTIGATE_SYSLOG",
+        sample: sample!("fortinet/FORTIGATE_SYSLOG"),
+        id: Some(136),
+        envelope: Envelope::Syslog,
+        ..FORTIGATE
+    },
     Format {
         log_type: "FORTIOS_SYSLOG",
+        sample: sample!("fortinet/FORTIOS_SYSLOG"),
         id: Some(205),
         product: "Fortinet FortiOS",
         // The split between the two names is nowhere public: by what the service extracts, this is the UTM log.

@@ -175,6 +175,8 @@ const REMEDIES: &[Remedy] = &[
 
 const CEF: Format = Format {
     log_type: "GENERIC_CEF",
+    sample: sample!("generic/GENERIC_CEF"),
+    direction: "`src` is the client; `in` is up by CEF's dictionary, but `out` is up for the vendors known to mean it so",
     id: Some(179),
     product: "Generic CEF",
     envelope: Envelope::Optional,
@@ -189,6 +191,8 @@ const CEF: Format = Format {
 
 const LEEF: Format = Format {
     log_type: "GENERIC_LEEF",
+    sample: sample!("generic/GENERIC_LEEF"),
+    direction: "`src` is the client; `srcBytes` came from it, `dstBytes` went to it",
     id: Some(181),
     product: "Generic LEEF",
     dialect: Dialect::Leef(&Leef { names: LEEF_NAMES, or_text: false }),
@@ -199,6 +203,8 @@ const LEEF: Format = Format {
 
 const W3C: Format = Format {
     log_type: "GENERIC_W3C",
+    sample: sample!("generic/GENERIC_W3C"),
+    direction: "`c-ip` is the client; `cs-bytes` came from it, `sc-bytes` went to it; `s-ip` is the proxy itself",
     id: Some(183),
     product: "Generic W3C",
     envelope: Envelope::None,
@@ -210,11 +216,29 @@ const W3C: Format = Format {
 
 pub(super) const FORMATS: &[Format] = &[
     CEF,
-    Format { log_type: "GENERIC_CEF_SYSLOG", id: Some(180), envelope: Envelope::Syslog, ..CEF },
+    Format {
+        log_type: "GENERIC_CEF_SYSLOG",
+        sample: sample!("generic/GENERIC_CEF_SYSLOG"),
+        id: Some(180),
+        envelope: Envelope::Syslog,
+        ..CEF
+    },
     LEEF,
-    Format { log_type: "GENERIC_LEEF_SYSLOG", id: Some(182), envelope: Envelope::Syslog, ..LEEF },
+    Format {
+        log_type: "GENERIC_LEEF_SYSLOG",
+        sample: sample!("generic/GENERIC_LEEF_SYSLOG"),
+        id: Some(182),
+        envelope: Envelope::Syslog,
+        ..LEEF
+    },
     W3C,
-    Format { log_type: "GENERIC_W3C_SYSLOG", id: Some(184), envelope: Envelope::Syslog, ..W3C },
+    Format {
+        log_type: "GENERIC_W3C_SYSLOG",
+        sample: sample!("generic/GENERIC_W3C_SYSLOG"),
+        id: Some(184),
+        envelope: Envelope::Syslog,
+        ..W3C
+    },
 ];
 
 fn cef(fields: &mut Fields<'_>) -> Kind {

@@ -27,6 +27,8 @@ static JSON: Json = Json { names: NAMES };
 
 pub(super) const FORMATS: &[Format] = &[Format {
     log_type: "IBOSS",
+    sample: sample!("iboss/IBOSS"),
+    direction: "`sourceIpAddress` is the client; `upstreamByteUsage` came from it, `downstreamByteUsage` went to it",
     id: Some(200),
     product: "iboss Secure Cloud Gateway",
     envelope: Envelope::Syslog,

@@ -51,6 +51,8 @@ const REMEDIES: &[Remedy] = &[
 
 const SRX: Format = Format {
     log_type: "JUNIPER_SRX_SYSLOG",
+    sample: sample!("juniper/JUNIPER_SRX_SYSLOG"),
+    direction: "the first `address/port` is the client; of the two `packets(bytes)` pairs the first came from it",
     id: Some(147),
     product: "Juniper SRX",
     envelope: Envelope::Syslog,
@@ -65,6 +67,8 @@ pub(super) const FORMATS: &[Format] = &[
     SRX,
     Format {
         log_type: "JUNIPER_SRX_SD_SYSLOG",
+        sample: sample!("juniper/JUNIPER_SRX_SD_SYSLOG"),
+        direction: "`source-address` is the client; `bytes-from-client` came from it, `bytes-from-server` went to it",
         id: Some(173),
         product: "Juniper SRX (structured data)",
         dialect: Dialect::KeyValue(&SD),
@@ -74,6 +78,8 @@ pub(super) const FORMATS: &[Format] = &[
     },
     Format {
         log_type: "JUNIPER_SRX_WELF_SYSLOG",
+        sample: sample!("juniper/JUNIPER_SRX_WELF_SYSLOG"),
+        direction: "`src` is the client; `sent` came from it, `rcvd` went to it",
         id: Some(175),
         product: "Juniper SRX (WELF)",
         certainty: Certainty::Inferred,

@@ -25,6 +25,8 @@ const NAMES: Names = &[
 
 pub(super) const FORMATS: &[Format] = &[Format {
     log_type: "JUNIPER_SSG_SYSLOG",
+    sample: sample!("juniper/JUNIPER_SSG_SYSLOG"),
+    direction: "`src` opened the connection; `sent` came from it, `rcvd` went to it",
     id: Some(169),
     product: "Juniper SSG",
     envelope: Envelope::Syslog,

@@ -44,6 +44,8 @@ static ACCESS: Columns = Columns {
 
 const SWG: Format = Format {
     log_type: "MCAFEE_SWG",
+    sample: sample!("mcafee/MCAFEE_SWG"),
+    direction: "`src_ip` is the client; `bytes_from_client` came from it, `bytes_to_client` went to it",
     id: Some(121),
     product: "McAfee Secure Web Gateway",
     envelope: Envelope::Optional,
@@ -62,6 +64,7 @@ pub(super) const FORMATS: &[Format] = &[
     SWG,
     Format {
         log_type: "MCAFEE_SWG_SYSLOG",
+        sample: sample!("mcafee/MCAFEE_SWG_SYSLOG"),
         id: Some(144),
         envelope: Envelope::Syslog,
         sign: Sign { all: &["\""], any: &["] \"", "mlwr=\"", "urlp=\""], none: &["TCP_", "CEF:", "HIER_"], ..SWG.sign },

@@ -21,6 +21,8 @@ const NAMES: Names = &[
 
 pub(super) const FORMATS: &[Format] = &[Format {
     log_type: "MENLO_SECURITY_CEF",
+    sample: sample!("menlo/MENLO_SECURITY_CEF"),
+    direction: "`src` is the client; `out` is taken for what it sent, `in` for what it got",
     id: Some(224),
     product: "Menlo Security (CEF)",
     certainty: Certainty::Inferred,

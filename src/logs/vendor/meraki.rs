@@ -8,6 +8,8 @@ use super::prelude::*;
 
 const MERAKI: Format = Format {
     log_type: "MACHINE_ZONE_MERAKI",
+    sample: sample!("meraki/MACHINE_ZONE_MERAKI"),
+    direction: "`src` opened the connection; the log has no byte counts",
     id: Some(153),
     product: "Cisco Meraki URLs log",
     envelope: Envelope::Optional,
@@ -34,8 +36,16 @@ const MERAKI: Format = Format {
     ..BASE
 };
 
-pub(super) const FORMATS: &[Format] =
-    &[MERAKI, Format { log_type: "MACHINE_ZONE_MERAKI_SYSLOG", id: Some(154), envelope: Envelope::Syslog, ..MERAKI }];
+pub(super) const FORMATS: &[Format] = &[
+    MERAKI,
+    Format {
+        log_type: "MACHINE_ZONE_MERAKI_SYSLOG",
+        sample: sample!("meraki/MACHINE_ZONE_MERAKI_SYSLOG"),
+        id: Some(154),
+        envelope: Envelope::Syslog,
+        ..MERAKI
+    },
+];
 
 fn pair<'l>(body: &'l [u8], key: &str) -> &'l [u8] {
     let value = text::after(body, key).unwrap_or_default();

@@ -36,6 +36,8 @@ static W3C: W3c = W3c { names: NAMES, columns: &[] };
 
 pub(super) const FORMATS: &[Format] = &[Format {
     log_type: "MICROSOFT_ISA_W3C",
+    sample: sample!("microsoft/MICROSOFT_ISA_W3C"),
+    direction: "`c-ip` is the client; `cs-bytes` came from it, `sc-bytes` went to it; on denials `r-ip` is the proxy",
     id: Some(159),
     product: "Microsoft Forefront TMG (W3C)",
     dialect: Dialect::W3c(&W3C),

@@ -5,7 +5,7 @@
 //! 1. In the vendor's file (`src/logs/vendor/<vendor>.rs`; a new vendor: a `mod` line and a line in `ALL` below) add a
 //!    [`Format`]: the service's name and number, the product, the certainty, the envelope, the dialect with the table of
 //!    names or columns, the words for allowed and blocked, what the service extracts, the sign that gives it away, the
-//!    remedies. Start from `..BASE`, or from a sibling (`Format { log_type: ..., envelope: Envelope::Syslog, ..PLAIN }`).
+//!    remedies, the direction rule, the sample. Start from `..BASE`, or from a sibling (`Format { log_type: ..., envelope: Envelope::Syslog, ..PLAIN }`).
 //!    What a table cannot say is one `fn read(fields: &mut Fields<'_>) -> Kind` in that file: it looks at slots, moves
 //!    them, and says what the line is. The file's header names product, documentation, the direction rule (which side
 //!    is the client, which count is up) and the traps.
@@ -15,6 +15,13 @@
 //!
 //! There is no fourth step: `formats list`, detection, `check`, the README table, the tests, the corpus comparison, the
 //! hostile-line suite and the benches all walk this list.
+
+/// The sample of a log type, by folder and name.
+macro_rules! sample {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/samples/logs/", $name, ".log"))
+    };
+}
 
 mod barracuda;
 mod bluecoat;

@@ -87,6 +87,8 @@ const REMEDIES: &[Remedy] = &[
 
 const SYSLOG: Format = Format {
     log_type: "PALO_ALTO_SYSLOG",
+    sample: sample!("paloalto/PALO_ALTO_SYSLOG"),
+    direction: "`source` is the client; bytes sent are its own, bytes received what it got",
     id: Some(126),
     product: "Palo Alto PA series",
     envelope: Envelope::Syslog,
@@ -107,6 +109,7 @@ const SYSLOG: Format = Format {
 pub(super) const FORMATS: &[Format] = &[
     Format {
         log_type: "PALO_ALTO",
+        sample: sample!("paloalto/PALO_ALTO"),
         id: Some(112),
         envelope: Envelope::None,
         dialect: Dialect::Delimited(&Delimited {

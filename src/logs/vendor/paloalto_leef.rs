@@ -27,6 +27,8 @@ static LEEF: Leef = Leef { names: NAMES, or_text: false };
 
 const PAN: Format = Format {
     log_type: "PALO_ALTO_LEEF",
+    sample: sample!("paloalto/PALO_ALTO_LEEF"),
+    direction: "`src` is the client; `srcBytes` came from it, `dstBytes` went to it",
     id: Some(208),
     product: "Palo Alto PA series (LEEF)",
     envelope: Envelope::Optional,
@@ -51,5 +53,13 @@ const PAN: Format = Format {
     ..BASE
 };
 
-pub(super) const FORMATS: &[Format] =
-    &[PAN, Format { log_type: "PALO_ALTO_LEEF_SYSLOG", id: Some(209), envelope: Envelope::Syslog, ..PAN }];
+pub(super) const FORMATS: &[Format] = &[
+    PAN,
+    Format {
+        log_type: "PALO_ALTO_LEEF_SYSLOG",
+        sample: sample!("paloalto/PALO_ALTO_LEEF_SYSLOG"),
+        id: Some(209),
+        envelope: Envelope::Syslog,
+        ..PAN
+    },
+];

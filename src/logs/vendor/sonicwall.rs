@@ -31,6 +31,8 @@ static PAIRS: KeyValue = KeyValue { names: NAMES, ..keyvalue::PAIRS };
 
 pub(super) const FORMATS: &[Format] = &[Format {
     log_type: "SONICWALL_SYSLOG",
+    sample: sample!("sonicwall/SONICWALL_SYSLOG"),
+    direction: "`src` opened the connection; `sent` came from it, `rcvd` went to it",
     id: Some(160),
     product: "SonicWall",
     envelope: Envelope::Syslog,

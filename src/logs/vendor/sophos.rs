@@ -50,6 +50,8 @@ const EXTRACTS: Option<&[Extract]> = Some(&[Url, DstIp, User, SrcIp, Total]);
 
 const UTM: Format = Format {
     log_type: "SOPHOS_SG",
+    sample: sample!("sophos/SOPHOS_SG"),
+    direction: "`srcip` is the client; `size` went to it, nothing says what came from it",
     id: Some(130),
     product: "Sophos SG",
     envelope: Envelope::Optional,
@@ -68,6 +70,8 @@ const UTM: Format = Format {
 
 const SFOS: Format = Format {
     log_type: "SOPHOS_XG",
+    sample: sample!("sophos/SOPHOS_XG"),
+    direction: "`src_ip` is the client; `sent_bytes` came from it, `recv_bytes` went to it",
     id: Some(198),
     product: "Sophos XG",
     envelope: Envelope::Optional,
@@ -94,11 +98,24 @@ const SFOS: Format = Format {
 
 pub(super) const FORMATS: &[Format] = &[
     UTM,
-    Format { log_type: "SOPHOS_SG_SYSLOG", id: Some(148), envelope: Envelope::Syslog, ..UTM },
+    Format {
+        log_type: "SOPHOS_SG_SYSLOG",
+        sample: sample!("sophos/SOPHOS_SG_SYSLOG"),
+        id: Some(148),
+        envelope: Envelope::Syslog,
+        ..UTM
+    },
     SFOS,
-    Format { log_type: "SOPHOS_XG_SYSLOG", id: Some(199), envelope: Envelope::Syslog, ..SFOS },
+    Format {
+        log_type: "SOPHOS_XG_SYSLOG",
+        sample: sample!("sophos/SOPHOS_XG_SYSLOG"),
+        id: Some(199),
+        envelope: Envelope::Syslog,
+        ..SFOS
+    },
     Format {
         log_type: "SOPHOS_CYBEROAM_SYSLOG",
+        sample: sample!("sophos/SOPHOS_CYBEROAM_SYSLOG"),
         id: Some(163),
         product: "Sophos Cyberoam",
         certainty: Certainty::Inferred,

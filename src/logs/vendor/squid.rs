@@ -55,6 +55,8 @@ const REMEDIES: &[Remedy] = &[
 
 const NATIVE: Format = Format {
     log_type: "SQUID_NATIVE",
+    sample: sample!("squid/SQUID_NATIVE"),
+    direction: "the third field is the client; the bytes went to it, what it sent is not in the line",
     id: Some(155),
     product: "Squid (native)",
     dialect: Dialect::Columns(&NATIVE_COLUMNS),
@@ -72,6 +74,8 @@ const NATIVE: Format = Format {
 pub(super) const FORMATS: &[Format] = &[
     Format {
         log_type: "SQUID",
+        sample: sample!("squid/SQUID"),
+        direction: "the first field is the client; the bytes went to it, what it sent is not in the line",
         id: Some(114),
         product: "Squid (common)",
         dialect: Dialect::Columns(&COMMON_COLUMNS),
@@ -85,7 +89,13 @@ pub(super) const FORMATS: &[Format] = &[
         ..NATIVE
     },
     NATIVE,
-    Format { log_type: "SQUID_NATIVE_SYSLOG", id: Some(156), envelope: Envelope::Syslog, ..NATIVE },
+    Format {
+        log_type: "SQUID_NATIVE_SYSLOG",
+        sample: sample!("squid/SQUID_NATIVE_SYSLOG"),
+        id: Some(156),
+        envelope: Envelope::Syslog,
+        ..NATIVE
+    },
 ];
 
 fn native(fields: &mut Fields<'_>) -> Kind {

@@ -26,6 +26,8 @@ static PAIRS: KeyValue = KeyValue { names: NAMES, assign: b'=', joins: true };
 
 pub(super) const FORMATS: &[Format] = &[Format {
     log_type: "STORMSHIELD_SYSLOG",
+    sample: sample!("stormshield/STORMSHIELD_SYSLOG"),
+    direction: "`src` opened the connection; `sent` came from it, `rcvd` went to it",
     id: Some(213),
     product: "Stormshield",
     envelope: Envelope::Syslog,

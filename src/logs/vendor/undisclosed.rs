@@ -63,6 +63,7 @@ const NAMES: Names = &[
 static ANY: Any = Any { names: NAMES, header: &["#Fields:", "src_ip", "client_ip", "source_ip"] };
 
 const UNDISCLOSED: Format = Format {
+    direction: "not public: names that say source, client, sent or up are taken for the client's",
     certainty: Certainty::Inferred,
     envelope: Envelope::None,
     dialect: Dialect::Any(&ANY),
@@ -79,6 +80,7 @@ const UNDISCLOSED: Format = Format {
 pub(super) const FORMATS: &[Format] = &[
     Format {
         log_type: "CONTENTKEEPER_SYSLOG",
+        sample: sample!("undisclosed/CONTENTKEEPER_SYSLOG"),
         id: Some(215),
         product: "ContentKeeper",
         envelope: Envelope::Syslog,
@@ -87,6 +89,7 @@ pub(super) const FORMATS: &[Format] = &[
     },
     Format {
         log_type: "CORRATA",
+        sample: sample!("undisclosed/CORRATA"),
         id: Some(220),
         product: "Corrata",
         sign: Sign { any: &["Corrata", "corrata"], ..NO_SIGN },
@@ -94,12 +97,14 @@ pub(super) const FORMATS: &[Format] = &[
     },
     Format {
         log_type: "OPEN_SYSTEMS_SECURE_WEB_GATEWAY",
+        sample: sample!("undisclosed/OPEN_SYSTEMS_SECURE_WEB_GATEWAY"),
         product: "Open Systems Secure Web Gateway",
         sign: Sign { any: &["Open Systems", "open-systems"], ..NO_SIGN },
         ..UNDISCLOSED
     },
     Format {
         log_type: "WANDERA_SYSLOG",
+        sample: sample!("undisclosed/WANDERA_SYSLOG"),
         product: "Wandera",
         envelope: Envelope::Syslog,
         sign: Sign { any: &["Wandera", "wandera"], ..NO_SIGN },

@@ -27,6 +27,8 @@ static LEEF: Leef = Leef { names: NAMES, or_text: true };
 
 pub(super) const FORMATS: &[Format] = &[Format {
     log_type: "WATCHGUARD_XTM_SYSLOG",
+    sample: sample!("watchguard/WATCHGUARD_XTM_SYSLOG"),
+    direction: "`src` opened the connection; `sent_bytes` came from it, `rcvd_bytes` went to it",
     id: Some(226),
     product: "WatchGuard XTM",
     envelope: Envelope::Syslog,

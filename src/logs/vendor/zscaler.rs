@@ -76,6 +76,8 @@ const JSON: Remedy = Remedy {
 
 const NSS: Format = Format {
     log_type: "ZSCALER",
+    sample: sample!("zscaler/ZSCALER"),
+    direction: "the client's address column is the client; request size came from it, response size went to it",
     id: Some(120),
     product: "Zscaler",
     certainty: Certainty::Inferred,
@@ -109,9 +111,17 @@ const NSS: Format = Format {
 
 pub(super) const FORMATS: &[Format] = &[
     NSS,
-    Format { log_type: "ZSCALER_SYSLOG", id: Some(143), envelope: Envelope::Syslog, ..NSS },
+    Format {
+        log_type: "ZSCALER_SYSLOG",
+        sample: sample!("zscaler/ZSCALER_SYSLOG"),
+        id: Some(143),
+        envelope: Envelope::Syslog,
+        ..NSS
+    },
     Format {
         log_type: "ZSCALER_CEF_SYSLOG",
+        sample: sample!("zscaler/ZSCALER_CEF_SYSLOG"),
+        direction: "`src` is the client, at times its egress address; `out` is what it sent, `in` what it got",
         id: Some(197),
         product: "Zscaler (CEF)",
         certainty: Certainty::Public,
@@ -128,6 +138,8 @@ pub(super) const FORMATS: &[Format] = &[
     },
     Format {
         log_type: "ZSCALER_QRADAR_SYSLOG",
+        sample: sample!("zscaler/ZSCALER_QRADAR_SYSLOG"),
+        direction: "`src` is the client; `srcBytes` came from it, `dstBytes` went to it",
         id: Some(171),
         product: "Zscaler (QRadar LEEF)",
         certainty: Certainty::Public,
