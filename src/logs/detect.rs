@@ -57,7 +57,7 @@ impl Detection {
             let demands = weight(&second.format.sign) >= weight(&best.format.sign);
             demands && second.score > best.score - LEAD && !related(second.format, best.format)
         });
-        (best.score >= SURE && self.mixed.is_empty() && !rival).then_some(best.format)
+        (best.score >= SURE && best.records > 0 && self.mixed.is_empty() && !rival).then_some(best.format)
     }
 
     /// In one sentence for a person.

@@ -201,6 +201,8 @@ impl Quality {
             findings.push(Finding::new(Level::Refused, "the log is empty").says(FILE_TYPE));
             return;
         }
+        // Without a single transaction the other messages count: a few broken lines among them are not the reason.
+        let mismatch = rejected > 0 && rejected >= self.records && (self.records > 0 || rejected >= self.other);
         let most = self.rejects.iter().max_by_key(|reject| reject.count);
         if let Some(most) = most {
             let count = if rejected == 1 {
@@ -210,9 +212,8 @@ impl Quality {
             };
             let line = most.examples.first().map_or(0, |example| example.at.line);
             let what = format!("{count}: {} (first in line {line})", most.reason.reason());
-            let (level, service) = if rejected >= self.records { (Level::Refused, true) } else { (Level::Loss, false) };
-            let mut finding = Finding::new(level, what);
-            if service {
+            let mut finding = Finding::new(if mismatch { Level::Refused } else { Level::Loss }, what);
+            if mismatch {
                 finding = finding.says(MISMATCH);
             }
             finding.remedies.extend(self.look_alike().map(str::to_owned));
@@ -221,16 +222,16 @@ impl Quality {
                     "they are cut where a syslog datagram ends: send by TCP, or raise the longest message on both sides",
                 );
             }
-            if service {
+            if mismatch {
                 finding = self.with(finding, Trouble::Broken).remedy(format!(
                     "if the appliance writes another layout, name its log type: logweir formats detect FILE ({log_type} was taken)"
                 ));
             }
             findings.push(finding);
         }
-        if self.records == 0 && rejected == 0 {
+        if self.records == 0 && !mismatch {
             let what =
-                format!("none of the {} lines is a transaction: they are other messages of the appliance", self.lines);
+                format!("none of the {} lines is a transaction: they are comments or other messages", self.lines);
             let mut finding = Finding::new(Level::Refused, what).says(NOTHING_OUT);
             finding.remedies.extend(self.look_alike().map(str::to_owned));
             findings.push(self.with(finding, Trouble::NoTransactions));

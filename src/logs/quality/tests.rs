@@ -63,6 +63,7 @@ fn the_appliance_gets_its_own_remedy() {
     let rows = [
         ("JUNIPER_SRX_SYSLOG", create, Verdict::AcceptedWithLoss, "session-close"),
         ("CISCO_ASA_SYSLOG", asa, Verdict::Refused, "level 6"),
+        ("CISCO_ASA_SYSLOG", &(asa.to_owned() + asa + "reloaded\n"), Verdict::Refused, "level 6"),
     ];
     for (log_type, text, verdict, remedy) in rows {
         let found = judged(log_type, &text.repeat(4));

@@ -20,11 +20,15 @@ const MERAKI: Format = Format {
     sign: Sign {
         any: &[
             " urls src=",
-            " flows ",
-            " ip_flow_start ",
-            " firewall ",
-            " content_filtering_block ",
-            " cellular_firewall ",
+            " flows src=",
+            " flows allow ",
+            " flows deny ",
+            " ip_flow_start src=",
+            " firewall src=",
+            " firewall allow ",
+            " firewall deny ",
+            " content_filtering_block url=",
+            " cellular_firewall src=",
         ],
         none: &["%ASA-", "CEF:"],
         ..NO_SIGN
