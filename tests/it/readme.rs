@@ -45,7 +45,7 @@ fn every_flag_named_exists() {
     let text = readme();
     for flag in text
         .split_whitespace()
-        .map(|word| word.trim_matches(['`', ',', '.', ';', '(']))
+        .map(|word| word.trim_matches(['`', ',', '.', ';', ':', '(', ')']))
         .filter(|w| w.starts_with("--") && w.len() > 3)
     {
         let cargo = ["--release", "--path"].contains(&flag);
