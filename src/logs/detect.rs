@@ -55,7 +55,8 @@ impl Detection {
         let best = self.best?;
         let rival = self.runner_up.is_some_and(|second| {
             let demands = weight(&second.format.sign) >= weight(&best.format.sign);
-            demands && second.score > best.score - LEAD && !related(second.format, best.format)
+            let named = !second.format.sign.generic;
+            named && demands && second.score > best.score - LEAD && !related(second.format, best.format)
         });
         (best.score >= SURE && best.records > 0 && self.mixed.is_empty() && !rival).then_some(best.format)
     }
