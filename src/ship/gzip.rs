@@ -22,6 +22,7 @@ mod deflate;
 mod greedy;
 mod huffman;
 mod lookup;
+mod optimal;
 mod pace;
 
 use deflate::Encoder;
@@ -107,7 +108,7 @@ impl Shared {
 
     /// What a worker does.
     fn work(&self) {
-        let mut encoder = Encoder::new();
+        let mut encoder = Encoder::default();
         let mut state = self.lock();
         loop {
             if state.failure.is_some() {

@@ -1,15 +1,19 @@
 //! The stronger parser: chains of earlier places that begin alike, and a look ahead before a copy is taken.
 //!
-//! All earlier places of the window whose first four bytes have the same hash hang on one chain, nearest first; three
-//! bytes have one place each. A copy is put off by a literal when the one that begins a byte or two later saves more.
+//! All earlier places of the window whose first six bytes have the same hash hang on one chain, nearest first; four
+//! bytes have one place, the last. On logs this is better and faster than chains of four bytes: those are long, and most
+//! of what hangs on them repeats no field. A copy is put off by a literal when the one that begins a byte or two later
+//! saves more; that one is looked for with half the effort.
 
-use super::huffman::{Counts, Prices, Step, distance};
+use super::huffman::{Counts, Prices, Step};
 use super::lookup::{LONGEST, WINDOW, eight, four, same};
 
-const HASH: u32 = 15;
-const HASH_THREE: u32 = 13;
-/// A copy of three bytes from farther away costs more than three literals.
-const THREE_REACH: usize = 8192;
+const HASH: u32 = 16;
+const HASH_SHORT: u32 = 14;
+/// So many bytes are equal at all places on a chain.
+const KEY: u32 = 6;
+/// The same for the one place of short copies.
+const KEY_SHORT: u32 = 4;
 
 /// How hard to look.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +35,7 @@ struct Copy {
 /// What the parser remembers of the piece it works on.
 pub(super) struct Chains {
     heads: Box<[u16]>,
-    threes: Box<[u16]>,
+    shorts: Box<[u16]>,
     before: Box<[u16]>,
     known: usize,
 }
@@ -39,13 +43,13 @@ pub(super) struct Chains {
 impl Chains {
     pub(super) fn new() -> Self {
         let table = |size| vec![0; size].into_boxed_slice();
-        Self { heads: table(1 << HASH), threes: table(1 << HASH_THREE), before: table(WINDOW), known: 0 }
+        Self { heads: table(1 << HASH), shorts: table(1 << HASH_SHORT), before: table(WINDOW), known: 0 }
     }
 
     /// Forgets the last piece and learns the history of the next one.
     pub(super) fn begin(&mut self, data: &[u8], start: usize) {
         self.heads.fill(0);
-        self.threes.fill(0);
+        self.shorts.fill(0);
         self.before.fill(0);
         self.known = start.saturating_sub(WINDOW);
         self.learn(data, start);
@@ -54,9 +58,9 @@ impl Chains {
     /// Takes all places before `until` into the chains.
     #[inline]
     fn learn(&mut self, data: &[u8], until: usize) {
-        let (Some(heads), Some(threes), Some(before)) = (
+        let (Some(heads), Some(shorts), Some(before)) = (
             self.heads.first_chunk_mut::<{ 1 << HASH }>(),
-            self.threes.first_chunk_mut::<{ 1 << HASH_THREE }>(),
+            self.shorts.first_chunk_mut::<{ 1 << HASH_SHORT }>(),
             self.before.first_chunk_mut::<WINDOW>(),
         ) else {
             return;
@@ -64,49 +68,67 @@ impl Chains {
         while self.known < until {
             let at = self.known;
             let word = eight(data, at);
-            let head = &mut heads[hash(word, 4, HASH)];
+            let head = &mut heads[hash(word, KEY, HASH)];
             before[at % WINDOW] = *head;
             *head = at as u16;
-            threes[hash(word, 3, HASH_THREE)] = at as u16;
+            shorts[hash(word, KEY_SHORT, HASH_SHORT)] = at as u16;
             self.known += 1;
         }
     }
 
-    /// The longest earlier bytes equal to those at `at`, if longer than `than`; the place itself is learnt.
+    /// The longest earlier bytes equal to those at `at`, if longer than `than`. The place itself, the first that is not
+    /// known yet, is learnt.
     #[inline]
-    fn find(&mut self, data: &[u8], at: usize, than: usize, effort: Effort) -> Copy {
+    fn find(&mut self, data: &[u8], at: usize, than: usize, depth: u16, nice: usize) -> Copy {
         let mut best = Copy { len: than, dist: 0 };
+        let (Some(heads), Some(shorts), Some(before)) = (
+            self.heads.first_chunk_mut::<{ 1 << HASH }>(),
+            self.shorts.first_chunk_mut::<{ 1 << HASH_SHORT }>(),
+            self.before.first_chunk_mut::<WINDOW>(),
+        ) else {
+            return best;
+        };
         let word = eight(data, at);
+        let mut entry = std::mem::replace(&mut heads[hash(word, KEY, HASH)], at as u16);
+        before[at % WINDOW] = entry;
+        let short = std::mem::replace(&mut shorts[hash(word, KEY_SHORT, HASH_SHORT)], at as u16);
+        self.known = at + 1;
         let room = LONGEST.min(data.len() - at);
-        let mut entry = self.heads[hash(word, 4, HASH) % self.heads.len()];
-        let three = (at as u16).wrapping_sub(self.threes[hash(word, 3, HASH_THREE) % self.threes.len()]);
-        self.learn(data, at + 1);
         if room < 8 {
             return best;
         }
-        if than < 3 {
-            let dist = usize::from(three);
-            if dist.wrapping_sub(1) < THREE_REACH && dist <= at && (eight(data, at - dist) ^ word) << 40 == 0 {
-                best = Copy { len: 3, dist };
+        let limit = at.min(WINDOW);
+        let dist = usize::from((at as u16).wrapping_sub(short));
+        if dist.wrapping_sub(1) < limit {
+            let differ = eight(data, at - dist) ^ word;
+            let len = match differ {
+                0 => 8 + same(data, at + 8, at - dist + 8, room - 8),
+                _ => (differ.trailing_zeros() / 8) as usize,
+            };
+            if len > best.len.max(3) {
+                best = Copy { len, dist };
             }
         }
-        let Some(before) = self.before.first_chunk::<WINDOW>() else { return best };
         let mut last = 0;
-        for _ in 0..effort.depth {
+        // What a longer copy would end with: looked at first.
+        let mut probe = best.len.max(3) - 3;
+        let mut end = four(data, at + probe);
+        for _ in 0..depth {
             let dist = usize::from((at as u16).wrapping_sub(entry));
-            if dist <= last || dist > WINDOW || dist > at {
+            if dist <= last || dist > limit {
                 break;
             }
             last = dist;
             let from = at - dist;
-            let probe = best.len.max(3) - 3;
-            if four(data, from + probe) == four(data, at + probe) && four(data, from) == word as u32 {
+            if four(data, from + probe) == end && four(data, from) == word as u32 {
                 let len = 4 + same(data, at + 4, from + 4, room - 4);
                 if len > best.len {
                     best = Copy { len, dist };
-                    if len >= effort.nice || len == room {
+                    if len >= nice || len == room {
                         break;
                     }
+                    probe = len - 3;
+                    end = four(data, at + probe);
                 }
             }
             entry = before[from % WINDOW];
@@ -127,7 +149,7 @@ impl Chains {
         let data = &data[..end];
         let (mut at, mut from) = (start, start);
         while at < end && steps.len() < steps.capacity() {
-            let mut copy = self.find(data, at, 2, effort);
+            let mut copy = self.find(data, at, 2, effort.depth, effort.nice);
             if copy.dist == 0
                 || (copy.len < 8 && prices.copy(copy.len, copy.dist) >= prices.literals(&data[at..at + copy.len]))
             {
@@ -140,7 +162,7 @@ impl Chains {
                 // A longer copy a byte later, or a much nearer one, pays for the literal before it.
                 let near = |dist: usize| i64::from(dist.max(1).ilog2());
                 let gain = |next: Copy| 4 * (next.len as i64 - copy.len as i64) + near(copy.dist) - near(next.dist);
-                let next = self.find(data, at + 1, copy.len - 1, effort);
+                let next = self.find(data, at + 1, copy.len - 1, effort.depth / 2, effort.nice);
                 if next.dist > 0 && gain(next) > 2 {
                     counts.literals[usize::from(data[at])] += 1;
                     at += 1;
@@ -150,7 +172,7 @@ impl Chains {
                 if effort.ahead < 2 {
                     break;
                 }
-                let next = self.find(data, at + 2, copy.len - 1, effort);
+                let next = self.find(data, at + 2, copy.len - 1, effort.depth / 4, effort.nice);
                 if next.dist > 0 && gain(next) > 6 {
                     counts.literals[usize::from(data[at])] += 1;
                     counts.literals[usize::from(data[at + 1])] += 1;
@@ -160,8 +182,7 @@ impl Chains {
                 }
                 ahead = 0;
             }
-            counts.lengths[copy.len % 512] += 1;
-            counts.distances[distance(copy.dist as u32).0] += 1;
+            counts.copy(copy.len, copy.dist);
             steps.push(Step { literals: (at - from) as u32, len: copy.len as u16, dist: copy.dist as u16 });
             at += copy.len;
             from = at;

@@ -1,71 +1,147 @@
-//! One piece of a log to deflate blocks: picks the parser for a level and writes what it tells.
+//! One piece of a log to deflate blocks: picks the parser for a level, joins what it tells to blocks, writes them.
+//!
+//! Parsers tell a span at a time. A span becomes a block of its own only where the log has changed so much that codes
+//! of its own pay for their header; otherwise it joins the block before it.
 
 use super::bits::Bits;
-use super::chains::{Chains, Effort};
-use super::greedy::Greedy;
-use super::huffman::{Counts, Prices, Step, write_block};
+use super::huffman::{Counts, Plan, Prices, Step};
+use super::{chains, chains::Chains, greedy::Greedy, optimal, optimal::Optimal};
 
-/// Steps in a block: enough for its header to weigh little, few enough to stay in the cache.
+/// Steps in a span at most: few enough to stay in the cache until they are written.
 const STEPS: usize = 16_384;
-/// Bytes in a block at most.
-const BLOCK: usize = 1 << 18;
+/// Bytes in a span at most.
+const SPAN: usize = 1 << 18;
+/// The same for the strongest parser, which keeps everything it finds in a span.
+const SPAN_OPTIMAL: usize = 1 << 17;
 
-/// The levels, fastest first.
+/// The levels, fastest first. Each is there for a level of a tool that it has to match; the bench tells which.
 const LEVELS: [Parser; 9] = [
-    Parser::Greedy,
-    Parser::Chains(Effort { depth: 6, nice: 10, ahead: 0 }),
-    Parser::Chains(Effort { depth: 12, nice: 14, ahead: 0 }),
-    Parser::Chains(Effort { depth: 16, nice: 30, ahead: 0 }),
-    Parser::Chains(Effort { depth: 16, nice: 30, ahead: 1 }),
-    Parser::Chains(Effort { depth: 35, nice: 65, ahead: 1 }),
-    Parser::Chains(Effort { depth: 100, nice: 130, ahead: 1 }),
-    Parser::Chains(Effort { depth: 300, nice: 258, ahead: 2 }),
-    Parser::Chains(Effort { depth: 600, nice: 258, ahead: 2 }),
+    Parser::Last,
+    Parser::LastTwo,
+    Parser::Chains(chains::Effort { depth: 4, nice: 20, ahead: 1 }),
+    Parser::Chains(chains::Effort { depth: 13, nice: 30, ahead: 1 }),
+    Parser::Chains(chains::Effort { depth: 28, nice: 65, ahead: 1 }),
+    Parser::Chains(chains::Effort { depth: 70, nice: 130, ahead: 1 }),
+    Parser::Chains(chains::Effort { depth: 160, nice: 258, ahead: 2 }),
+    Parser::Optimal(optimal::Effort { depth: 50, nice: 150, passes: 3 }),
+    Parser::Optimal(optimal::Effort { depth: 150, nice: 258, passes: 6 }),
 ];
 
 #[derive(Clone, Copy, Debug)]
 enum Parser {
-    Greedy,
-    Chains(Effort),
+    Last,
+    LastTwo,
+    Chains(chains::Effort),
+    Optimal(optimal::Effort),
 }
 
 /// Turns pieces into deflate blocks; keeps its tables from one piece to the next.
+#[derive(Default)]
 pub(super) struct Encoder {
-    greedy: Option<Greedy>,
+    last: Option<Greedy<1>>,
+    last_two: Option<Greedy<2>>,
     chains: Option<Chains>,
-    steps: Vec<Step>,
+    optimal: Option<Optimal>,
 }
 
 impl Encoder {
-    pub(super) fn new() -> Self {
-        Self { greedy: None, chains: None, steps: Vec::with_capacity(STEPS) }
-    }
-
     /// Appends `data[start..]` to `out` as blocks that end at a byte boundary and are not the last of their stream.
     /// What stands before `start` was written before and may be referred to.
     pub(super) fn piece(&mut self, level: u8, data: &[u8], start: usize, out: Vec<u8>) -> Vec<u8> {
-        let mut bits = Bits::after(out);
-        let parser = LEVELS[usize::from(level.clamp(1, 9)) - 1];
-        let greedy = self.greedy.get_or_insert_with(Greedy::new);
-        let chains = self.chains.get_or_insert_with(Chains::new);
-        match parser {
-            Parser::Greedy => greedy.begin(data, start),
-            Parser::Chains(_) => chains.begin(data, start),
-        }
+        let mut blocks = Blocks { bits: Bits::after(out), data, open: None };
         let mut prices = Prices::usual();
         let mut at = start;
+        match LEVELS[usize::from(level.clamp(1, 9)) - 1] {
+            Parser::Last => blocks.greedy(self.last.get_or_insert_with(Greedy::new), start),
+            Parser::LastTwo => blocks.greedy(self.last_two.get_or_insert_with(Greedy::new), start),
+            Parser::Chains(effort) => {
+                let chains = self.chains.get_or_insert_with(Chains::new);
+                chains.begin(data, start);
+                while at < data.len() {
+                    let (mut steps, mut counts) = (Vec::with_capacity(STEPS), Counts::new());
+                    let span = (at, data.len().min(at + SPAN));
+                    let end = chains.parse(data, span, effort, &prices, &mut steps, &mut counts);
+                    prices = blocks.add((at, end), steps, counts);
+                    at = end;
+                }
+            }
+            Parser::Optimal(effort) => {
+                let optimal = self.optimal.get_or_insert_with(Optimal::new);
+                optimal.begin(data, start, effort);
+                while at < data.len() {
+                    let mut steps = Vec::with_capacity(STEPS);
+                    let end = data.len().min(at + SPAN_OPTIMAL);
+                    let counts = optimal.parse(data, (at, end), effort, &prices, &mut steps);
+                    prices = blocks.add((at, end), steps, counts);
+                    at = end;
+                }
+            }
+        }
+        blocks.close();
+        blocks.bits.align();
+        blocks.bits.into_bytes()
+    }
+}
+
+/// A block that may still grow.
+struct Open {
+    span: (usize, usize),
+    steps: Vec<Step>,
+    counts: Counts,
+    plan: Plan,
+}
+
+/// The blocks of a piece, as they come.
+struct Blocks<'a> {
+    bits: Bits,
+    data: &'a [u8],
+    open: Option<Open>,
+}
+
+impl Blocks<'_> {
+    /// All of the piece by a parser that decides without prices: each span is written at once, still in the cache.
+    fn greedy<const WAYS: usize>(&mut self, greedy: &mut Greedy<WAYS>, start: usize) {
+        let (data, mut at, mut steps) = (self.data, start, Vec::with_capacity(STEPS));
+        greedy.begin(data, start);
         while at < data.len() {
-            let span = (at, data.len().min(at + BLOCK));
             let mut counts = Counts::new();
-            self.steps.clear();
-            let end = match parser {
-                Parser::Greedy => greedy.parse(data, span, &mut self.steps, &mut counts),
-                Parser::Chains(effort) => chains.parse(data, span, effort, &prices, &mut self.steps, &mut counts),
-            };
-            write_block(&mut bits, &data[at..end], &self.steps, &counts, &mut prices);
+            steps.clear();
+            let end = greedy.parse(data, (at, data.len().min(at + SPAN)), &mut steps, &mut counts);
+            Plan::new(&counts).write(&mut self.bits, &data[at..end], &steps);
             at = end;
         }
-        bits.align();
-        bits.into_bytes()
+    }
+
+    /// Takes the next span; answers what its symbols cost.
+    fn add(&mut self, span: (usize, usize), steps: Vec<Step>, counts: Counts) -> Prices {
+        let plan = Plan::new(&counts);
+        if let Some(open) = &mut self.open {
+            let mut both = Counts::new();
+            both.add(&open.counts);
+            both.add(&counts);
+            let joined = Plan::new(&both);
+            if joined.cost() <= open.plan.cost() + plan.cost() {
+                // The last step of a span is only literals: those go to the first step of the next.
+                let left = open.steps.pop().map_or(0, |step| step.literals);
+                let first = open.steps.len();
+                open.steps.extend(steps);
+                if let Some(step) = open.steps.get_mut(first) {
+                    step.literals += left;
+                }
+                open.span.1 = span.1;
+                (open.counts, open.plan) = (both, joined);
+                return open.plan.prices();
+            }
+        }
+        self.close();
+        let prices = plan.prices();
+        self.open = Some(Open { span, steps, counts, plan });
+        prices
+    }
+
+    fn close(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.plan.write(&mut self.bits, &self.data[open.span.0..open.span.1], &open.steps);
+        }
     }
 }

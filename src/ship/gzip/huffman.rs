@@ -33,6 +33,23 @@ impl Counts {
     pub(super) fn new() -> Self {
         Self { literals: [0; 256], lengths: [0; 259], distances: [0; 32] }
     }
+
+    /// Counts a copy.
+    #[inline(always)]
+    pub(super) fn copy(&mut self, len: usize, dist: usize) {
+        if let Some(count) = self.lengths.get_mut(len) {
+            *count += 1;
+        }
+        self.distances[distance(dist as u32).0 % 32] += 1;
+    }
+
+    /// The counts of two blocks that become one.
+    pub(super) fn add(&mut self, other: &Self) {
+        let sum = |all: &mut [u32], more: &[u32]| all.iter_mut().zip(more).for_each(|(a, b)| *a += b);
+        sum(&mut self.literals, &other.literals);
+        sum(&mut self.lengths, &other.lengths);
+        sum(&mut self.distances, &other.distances);
+    }
 }
 
 /// What each literal, copy length and distance costs, in bits, extra bits included: what a parser decides by.
@@ -294,49 +311,77 @@ fn ready(code: u16, length: u8) -> u32 {
     u32::from(length) << 24 | u32::from(code)
 }
 
-/// Writes one block that is not the last: `data` is all its bytes, told by `steps`.
-pub(super) fn write_block(bits: &mut Bits, data: &[u8], steps: &[Step], counts: &Counts, prices: &mut Prices) {
-    let mut symbols = [0_u32; LITERALS];
-    symbols[..256].copy_from_slice(&counts.literals);
-    symbols[END] = 1;
-    let mut extra = 0;
-    for (&(symbol, _, more), &count) in LENGTHS.iter().zip(&counts.lengths).skip(3) {
-        symbols[usize::from(symbol)] += count;
-        extra += u64::from(count) * u64::from(more);
+/// The code of a block, and what the block costs with it.
+pub(super) struct Plan {
+    lengths: [u8; LITERALS],
+    distances: [u8; DISTANCES],
+    header: Header,
+    cost: u64,
+}
+
+impl Plan {
+    /// The best code for the counts.
+    pub(super) fn new(counts: &Counts) -> Self {
+        let mut symbols = [0_u32; LITERALS];
+        symbols[..256].copy_from_slice(&counts.literals);
+        symbols[END] = 1;
+        let mut extra = 0;
+        for (&(symbol, _, more), &count) in LENGTHS.iter().zip(&counts.lengths).skip(3) {
+            symbols[usize::from(symbol)] += count;
+            extra += u64::from(count) * u64::from(more);
+        }
+        let mut far = [0_u32; DISTANCES];
+        for (at, slot) in far.iter_mut().enumerate() {
+            *slot = counts.distances[at];
+            extra += u64::from(*slot) * (at as u64 / 2).saturating_sub(1);
+        }
+        let (lengths, distances) = (code_lengths(&symbols, LIMIT), code_lengths(&far, LIMIT));
+        let header = Header::new(&lengths, &distances);
+        let sum = |counts: &[u32], lengths: &[u8]| -> u64 {
+            counts.iter().zip(lengths).map(|(count, length)| u64::from(*count) * u64::from(*length)).sum()
+        };
+        let cost = header.bits() + sum(&symbols, &lengths) + sum(&far, &distances) + extra;
+        Self { lengths, distances, header, cost }
     }
-    let mut distances = [0_u32; DISTANCES];
-    for (at, slot) in distances.iter_mut().enumerate() {
-        *slot = counts.distances[at];
-        extra += u64::from(*slot) * (at as u64 / 2).saturating_sub(1);
+
+    /// What the block takes, in bits.
+    pub(super) fn cost(&self) -> u64 {
+        self.cost
     }
-    let (lengths, distance_lengths) = (code_lengths(&symbols, LIMIT), code_lengths(&distances, LIMIT));
-    prices.learn(&lengths, &distance_lengths);
-    let header = Header::new(&lengths, &distance_lengths);
-    let sum = |counts: &[u32], lengths: &[u8]| -> u64 {
-        counts.iter().zip(lengths).map(|(count, length)| u64::from(*count) * u64::from(*length)).sum()
-    };
-    let cost = header.bits() + sum(&symbols, &lengths) + sum(&distances, &distance_lengths) + extra;
-    let stored = (data.len() as u64 + 5 * (data.len() as u64 / 65_535 + 1)) * 8;
-    if cost >= stored {
-        bits.stored(data);
-        return;
+
+    /// What each symbol costs in this block.
+    pub(super) fn prices(&self) -> Prices {
+        let mut prices = Prices::usual();
+        prices.learn(&self.lengths, &self.distances);
+        prices
     }
-    bits.reserve(cost);
-    header.write(bits);
-    let literal_codes = codes(&lengths);
-    let distance_codes = codes(&distance_lengths);
-    let literals: [u32; 256] = std::array::from_fn(|at| ready(literal_codes[at], lengths[at]));
-    let mut copies = [0_u32; 512];
-    for (slot, &(symbol, extra, more)) in copies.iter_mut().zip(&LENGTHS) {
-        let (code, length) = (literal_codes[usize::from(symbol)], lengths[usize::from(symbol)]);
-        *slot = (u32::from(length) + u32::from(more)) << 24 | u32::from(extra) << length | u32::from(code);
+
+    /// Writes the block, which is not the last: `data` is all its bytes, told by `steps`.
+    pub(super) fn write(&self, bits: &mut Bits, data: &[u8], steps: &[Step]) {
+        let stored = (data.len() as u64 + 5 * (data.len() as u64 / 65_535 + 1)) * 8;
+        if self.cost >= stored {
+            bits.stored(data);
+            return;
+        }
+        bits.reserve(self.cost);
+        self.header.write(bits);
+        let (codes, lengths) = (codes(&self.lengths), &self.lengths);
+        let distance_codes = self::codes(&self.distances);
+        let mut tables = Tables {
+            literals: std::array::from_fn(|at| ready(codes[at], lengths[at])),
+            copies: [0; 512],
+            distances: [0; 32],
+        };
+        for (slot, &(symbol, extra, more)) in tables.copies.iter_mut().zip(&LENGTHS) {
+            let (code, length) = (codes[usize::from(symbol)], lengths[usize::from(symbol)]);
+            *slot = (u32::from(length) + u32::from(more)) << 24 | u32::from(extra) << length | u32::from(code);
+        }
+        for (slot, (code, length)) in tables.distances.iter_mut().zip(distance_codes.iter().zip(self.distances)) {
+            *slot = ready(*code, length);
+        }
+        write_steps(bits, data, steps, &tables);
+        bits.write(u64::from(codes[END]), u32::from(lengths[END]));
     }
-    let mut far = [0_u32; 32];
-    for (slot, (code, length)) in far.iter_mut().zip(distance_codes.iter().zip(distance_lengths)) {
-        *slot = ready(*code, length);
-    }
-    write_steps(bits, data, steps, &Tables { literals, copies, distances: far });
-    bits.write(u64::from(literal_codes[END]), u32::from(lengths[END]));
 }
 
 struct Tables {

@@ -7,10 +7,18 @@ pub(super) const WINDOW: usize = 32_768;
 /// The longest copy.
 pub(super) const LONGEST: usize = 258;
 
+/// A place as it is: a piece is far shorter than 4 GiB. Said so, the compiler knows that a little added to it does not
+/// overflow, and reading takes one comparison instead of two.
+#[inline(always)]
+fn short(at: usize) -> usize {
+    at as u32 as usize
+}
+
 /// Eight bytes from `at` on.
 #[inline(always)]
 pub(super) fn eight(data: &[u8], at: usize) -> u64 {
-    match data.get(at..).and_then(|rest| rest.first_chunk()) {
+    let at = short(at);
+    match data.get(at..at.wrapping_add(8)).and_then(|bytes| bytes.first_chunk()) {
         Some(bytes) => u64::from_le_bytes(*bytes),
         None => 0,
     }
@@ -19,7 +27,8 @@ pub(super) fn eight(data: &[u8], at: usize) -> u64 {
 /// Four bytes from `at` on.
 #[inline(always)]
 pub(super) fn four(data: &[u8], at: usize) -> u32 {
-    match data.get(at..).and_then(|rest| rest.first_chunk()) {
+    let at = short(at);
+    match data.get(at..at.wrapping_add(4)).and_then(|bytes| bytes.first_chunk()) {
         Some(bytes) => u32::from_le_bytes(*bytes),
         None => 0,
     }

@@ -66,7 +66,7 @@ fn unpack(bytes: &[u8]) -> Vec<u8> {
 
 /// One level of each parser, and the one that follows the sink: for tests on much text.
 fn parsers() -> impl Iterator<Item = Pace> {
-    [Pace::Fixed(1), Pace::Fixed(5), Pace::Fixed(9), Pace::Auto(Backlog::default())].into_iter()
+    [1, 2, 5, 9].map(Pace::Fixed).into_iter().chain([Pace::Auto(Backlog::default())])
 }
 
 fn levels() -> impl Iterator<Item = Pace> {
