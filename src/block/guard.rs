@@ -52,12 +52,15 @@ struct Rule {
     protects: Protects,
 }
 
+/// A million names are looked up, label by label.
+type Fast = foldhash::fast::RandomState;
+
 /// The rules in force.
 #[derive(Debug, Clone)]
 pub struct Guards {
-    rules: HashMap<Box<str>, Rule>,
+    rules: HashMap<Box<str>, Rule, Fast>,
     /// Names that have a protected name below them, with one such name.
-    above: HashMap<Box<str>, Box<str>>,
+    above: HashMap<Box<str>, Box<str>, Fast>,
     never_networks: Vec<IpNet>,
     consent: HashSet<Box<str>>,
     excepted: HashSet<Box<str>>,
@@ -77,8 +80,8 @@ impl Guards {
     /// No rule at all: for reading back what was guarded before.
     pub fn none() -> Guards {
         Guards {
-            rules: HashMap::new(),
-            above: HashMap::new(),
+            rules: HashMap::default(),
+            above: HashMap::default(),
             never_networks: Vec::new(),
             consent: HashSet::new(),
             excepted: HashSet::new(),

@@ -277,12 +277,11 @@ impl Builder {
             fates[*input as usize].fate = fate;
             false
         });
-        pending.sort_by_cached_key(|Pending { entry, .. }| key(&entry.value, entry.scope));
         let mut entries: Vec<Entry> = Vec::with_capacity(pending.len());
         let mut cover = Cover::default();
         // The last entry kept or covered, whom a repetition joins.
         let mut before: Option<(Pending, Fate)> = None;
-        for next in pending {
+        for next in sorted(pending) {
             if let Some((last, fate)) = &mut before
                 && last.entry.value == next.entry.value
                 && last.entry.scope == next.entry.scope
@@ -308,6 +307,11 @@ impl Builder {
         }
         settle(&mut entries, fates, before);
         entries.shrink_to_fit();
+        // In memory, too, in their order: every target walks over all of them, and what is scattered costs most then.
+        let values: Vec<Box<str>> = entries.iter().map(|entry| entry.value.clone()).collect();
+        for (entry, value) in entries.iter_mut().zip(values) {
+            entry.value = value;
+        }
         verdict.entries = entries;
         verdict
     }
@@ -334,13 +338,38 @@ fn merge(into: &mut Entry, from: &Entry) {
 
 const BETWEEN: u8 = 1;
 
+/// Entries in order, those of equal keys as they came. A million keys stand in one allocation, and their first bytes
+/// decide most comparisons.
+fn sorted(pending: Vec<Pending>) -> impl Iterator<Item = Pending> {
+    let length = |next: &Pending| next.entry.value.len() + 4;
+    let mut keys = Vec::with_capacity(pending.iter().map(length).sum());
+    let mut ends = Vec::with_capacity(pending.len());
+    let mut places: Vec<(u128, u32)> = Vec::with_capacity(pending.len());
+    for (at, Pending { entry, .. }) in pending.iter().enumerate() {
+        let start = keys.len();
+        push_key(&mut keys, &entry.value, entry.scope);
+        let mut first = [0; 16];
+        let known = (keys.len() - start).min(first.len());
+        first[..known].copy_from_slice(&keys[start..start + known]);
+        places.push((u128::from_be_bytes(first), count(at)));
+        ends.push(keys.len());
+    }
+    let key = |at: u32| {
+        let at = at as usize;
+        &keys[at.checked_sub(1).map_or(0, |before| ends[before])..ends[at]]
+    };
+    places.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| key(a.1).cmp(key(b.1))).then(a.1.cmp(&b.1)));
+    drop(keys);
+    let mut slots: Vec<Option<Pending>> = pending.into_iter().map(Some).collect();
+    places.into_iter().filter_map(move |(_, at)| slots[at as usize].take())
+}
+
 /// The bytes that put entries in order: names by reversed labels, parents before children; then addresses.
-pub(super) fn key(value: &str, scope: Scope) -> Vec<u8> {
+fn push_key(key: &mut Vec<u8>, value: &str, scope: Scope) {
     if scope == Scope::Ip {
-        return network_key(value);
+        return push_network_key(key, value);
     }
     let (host, path) = value.split_once('/').unwrap_or((value, ""));
-    let mut key = Vec::with_capacity(value.len() + 3);
     key.push(0);
     for label in host.rsplit('.') {
         key.extend_from_slice(label.as_bytes());
@@ -350,11 +379,10 @@ pub(super) fn key(value: &str, scope: Scope) -> Vec<u8> {
     key.push(scope as u8);
     // A path before the paths under it, with nothing in between.
     key.extend(path.bytes().map(|c| if c == b'/' { BETWEEN } else { c }));
-    key
 }
 
-fn network_key(value: &str) -> Vec<u8> {
-    let mut key = vec![1];
+fn push_network_key(key: &mut Vec<u8>, value: &str) {
+    key.push(1);
     match network(value) {
         Some(IpNet::V4(v4)) => {
             key.push(4);
@@ -368,7 +396,6 @@ fn network_key(value: &str) -> Vec<u8> {
         }
         None => key.extend(value.as_bytes()),
     }
-    key
 }
 
 /// The network that a clean value of scope `ip` is.
@@ -395,7 +422,8 @@ impl Cover {
             let (broader, number) = self.network.as_ref()?;
             return broader.contains(&network(value)?).then_some(*number);
         }
-        let host = value.split('/').next().unwrap_or(value);
+        // Only a path has more than a name.
+        let host = if scope == Scope::Path { value.split('/').next().unwrap_or(value) } else { value };
         let covered = match self.name_scope {
             Some(Scope::Subtree) => host == self.name || is_below(host, &self.name),
             // `below x` takes the names below it, but of a broader `below x` or `subtree x` only what is below.

@@ -22,3 +22,4 @@ mod scopes;
 mod service;
 mod ship;
 mod support;
+mod whole_loop;

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 const LIST: &str = "value,scope\n\
     tree.example,subtree\n\
     exact.example,exact\n\
+    low.exact.example,subtree\n\
     below.example,below\n\
     deep.part.example,subtree\n\
     xn--bcher-kva.example,subtree\n\
@@ -35,6 +36,9 @@ const NAMES: &[&str] = &[
     "www.exact.example",
     "a.b.exact.example",
     "notexact.example",
+    "low.exact.example",
+    "www.low.exact.example",
+    "notlow.exact.example",
     "exact.example.other.example",
     "below.example",
     "www.below.example",
@@ -84,7 +88,7 @@ fn rendered_with(target: &'static str, more: &[&str]) -> Rendered {
             ("as_meant", scope) | ("widened" | "narrowed", scope @ (Scope::Ip | Scope::Path)) => scope,
             ("widened", _) => Scope::Subtree,
             ("narrowed", _) => Scope::Exact,
-            ("not_expressible", _) => return None,
+            ("not_expressible" | "covered", _) => return None,
             (other, _) => panic!("{other} was not expected"),
         };
         Some((text("value"), said))

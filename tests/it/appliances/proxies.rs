@@ -20,10 +20,7 @@ fn squid_refuses_what_its_domain_list_takes_and_nothing_else() {
     // A list that was emptied opens the site, once Squid was told.
     std::fs::write(list.file(""), "# nothing\n").expect("the list");
     assert!(squid.status("tree.example") == 403 && squid.status("open.example") == 200);
-    let reconfigure = squid.reconfigure();
-    let arguments: Vec<&str> = reconfigure.iter().skip(1).map(String::as_str).collect();
-    let (good, said) = ran(&reconfigure[0], &arguments);
-    assert!(good, "{said}");
+    squid.obey("reconfigure");
     assert!(within(Duration::from_secs(10), || (squid.status("tree.example") == 200).then_some(())).is_some());
     let log = std::fs::read_to_string(&squid.log).expect("the access log");
     assert!(log.contains("TCP_DENIED/403") && log.contains("/200"), "{log}");

@@ -55,10 +55,19 @@ impl Squid {
         Some(Squid { port, log: dir.join("access.log"), conf, name, _daemon: daemon })
     }
 
-    /// The command that makes it read its configuration and lists again.
-    pub fn reconfigure(&self) -> Vec<String> {
+    /// The command that gives it an order, such as `reconfigure` or `rotate`.
+    pub fn order(&self, order: &str) -> Vec<String> {
         let conf = self.conf.display().to_string();
-        [&super::daemon::program("squid"), "-k", "reconfigure", "-n", &self.name, "-f", &conf].map(str::to_owned).into()
+        [&super::daemon::program("squid"), "-k", order, "-n", &self.name, "-f", &conf].map(str::to_owned).into()
+    }
+
+    /// Gives it an order.
+    #[track_caller]
+    pub fn obey(&self, order: &str) {
+        let command = self.order(order);
+        let arguments: Vec<&str> = command.iter().skip(1).map(String::as_str).collect();
+        let (good, said) = ran(&command[0], &arguments);
+        assert!(good, "{said}");
     }
 
     /// What its own check says about its configuration and lists: whether it took them, and its words.
