@@ -12,6 +12,7 @@ fn main() -> ExitCode {
         cwd: std::env::current_dir().unwrap_or_default(),
         stdout_terminal: std::io::stdout().is_terminal(),
         stderr_terminal: std::io::stderr().is_terminal(),
+        stdin_terminal: std::io::stdin().is_terminal(),
     };
     ExitCode::from(logweir::cli::run(std::env::args_os(), &env))
 }

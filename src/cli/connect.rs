@@ -33,10 +33,20 @@ pub(super) fn service(
 ) -> Result<Service> {
     let settings = tenant_settings(context, config, name)?;
     let budget: Arc<dyn CallBudget> = match urgency {
+        _ if config.tenants.get(name).is_some_and(Tenant::is_embedded) => Arc::new(Unlimited),
         Urgency::Human if !context.ui.quiet => Arc::new(ToldBudget { ledger: ledger.clone(), told: Mutex::default() }),
         _ => Arc::new(ledger.clone()),
     };
     Ok(Service::connect(settings, budget, urgency)?)
+}
+
+/// The budget of the embedded service: nobody else is to be spared.
+pub(super) struct Unlimited;
+
+impl CallBudget for Unlimited {
+    fn take(&self, _: &TenantName, _: Urgency) -> Result<Duration> {
+        Ok(Duration::ZERO)
+    }
 }
 
 /// A budget that tells a person when it makes them wait.
@@ -85,6 +95,9 @@ fn machine(host: Option<String>, arc: Option<String>) -> ManagedEndpoint {
 /// The settings of a tenant's client, the credential read; warnings about the secret's file are shown.
 pub(super) fn tenant_settings(context: &mut Context<'_>, config: &Config, name: &TenantName) -> Result<Settings> {
     let tenant = config.tenants.get(name).ok_or_else(|| missing(name, config))?;
+    if tenant.is_embedded() {
+        return embedded(context, config, name);
+    }
     let mut warnings = Vec::new();
     let credential = credentials::read(&tenant.auth, context.env, &mut warnings)?;
     for warning in warnings {
@@ -93,7 +106,40 @@ pub(super) fn tenant_settings(context: &mut Context<'_>, config: &Config, name: 
     settings(name, tenant, config, credential)
 }
 
-fn settings(name: &TenantName, tenant: &Tenant, config: &Config, credential: Credential) -> Result<Settings> {
+/// Where the embedded service of a tenant keeps what arrives.
+pub(super) fn embedded_dir(config: &Config, name: &TenantName) -> PathBuf {
+    config.state_dir.join("embedded").join(name.as_str())
+}
+
+/// Starts the embedded service of a tenant, once in a process, and signs in there. Neither proxy nor private CA stands
+/// between.
+fn embedded(context: &mut Context<'_>, config: &Config, name: &TenantName) -> Result<Settings> {
+    let dir = embedded_dir(config, name);
+    let local = match context.embedded.get(&dir) {
+        Some(local) => local.clone(),
+        None => crate::embedded::local(&dir)?,
+    };
+    context.embedded.insert(dir, local.clone());
+    Ok(Settings {
+        tenant: name.clone(),
+        base_url: local.url,
+        cloud: Cloud::Commercial,
+        allow_hosts: vec!["127.0.0.1".to_owned()],
+        authority: None,
+        graph: None,
+        auth: AuthMethod::Token(local.token),
+        proxy: None,
+        ca_file: None,
+    })
+}
+
+/// The settings of a tenant's client with this credential.
+pub(super) fn settings(
+    name: &TenantName,
+    tenant: &Tenant,
+    config: &Config,
+    credential: Credential,
+) -> Result<Settings> {
     let cloud: Cloud = tenant.cloud.parse().map_err(Error::usage)?;
     let auth = match credential {
         Credential::ClientSecret { tenant_id, client_id, secret } => {

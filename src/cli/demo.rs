@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(45);
 impl Demo {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
         let dir = match &self.dir {
-            Some(dir) => context.env.cwd.join(dir),
+            Some(dir) => empty_directory(context.env.cwd.join(dir))?,
             None => fresh_directory(context)?,
         };
         let logs = dir.join("logs");
@@ -46,6 +46,20 @@ impl Demo {
                 stopped = super::interrupted() => Err(stopped.err().unwrap_or_else(|| Error::new(crate::error::Kind::Interrupted, "interrupted"))),
             }
         })
+    }
+}
+
+/// A directory named by a person, which must hold nothing: what lies there is theirs, or an earlier demo's.
+fn empty_directory(dir: PathBuf) -> Result<PathBuf> {
+    let failed = |error| Error::failed(format!("cannot use {}", dir.display())).cause(error);
+    match std::fs::read_dir(&dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(dir),
+        Err(error) => Err(failed(error).hint("name another directory with --dir DIR")),
+        Ok(mut entries) => match entries.next() {
+            None => Ok(dir),
+            Some(_) => Err(Error::usage(format!("{} is not empty", dir.display()))
+                .hint("the demo starts in an empty or new directory: name another with --dir DIR")),
+        },
     }
 }
 
@@ -80,6 +94,7 @@ async fn job(context: &mut Context<'_>, dir: &Path, logs: &Path) -> Result<()> {
     let options = Options { dir: service_dir, processing_delay: Duration::from_millis(300), ..Options::default() };
     let running = embedded::start(options).await?;
     context.ui.line(format!("   listening on http://{}", running.addr))?;
+    let addr = running.addr;
     let config_file = configure(dir, &application, running.addr)?;
     let config = config::load(Some(&config_file), Some(&dir.join("state")), &context.env.clone())?;
 
@@ -95,9 +110,15 @@ async fn job(context: &mut Context<'_>, dir: &Path, logs: &Path) -> Result<()> {
     for file in files(dir) {
         context.ui.line(format!("   {}", file.display()))?;
     }
-    context
-        .ui
-        .line("\nNext: logweir init, logweir doctor, logweir upload --dry-run; logweir --help lists the rest.")?;
+    let shown = dir.display();
+    context.ui.line(format!(
+        "\nTry next, on what the demo left:\n   \
+         logweir status --config {shown}/logweir.toml\n   \
+         logweir serve --dir {shown}/service --listen {addr} &     (the same service again), and then\n   \
+         logweir doctor --config {shown}/logweir.toml\n   \
+         logweir block fetch --appliance fortigate --config {shown}/logweir.toml\n\
+         and for a site of your own: logweir init; logweir --help lists the rest."
+    ))?;
     context.ui.line(format!("Which apps, who, how much: open {}", page_file.display()))
 }
 
@@ -140,14 +161,12 @@ async fn work(context: &mut Context<'_>, config: &Config, dir: &Path, logs: &Pat
     let streams = service.streams().await?;
     context.ui.bytes(report::stream_table(&streams).text().as_bytes())?;
     context.ui.line("")?;
-    let id = streams
-        .iter()
-        .find(|stream| stream.name == DATA_SOURCE)
-        .and_then(|stream| stream.id.clone())
-        .unwrap_or_default();
-    let mut table = Table::new(&["category", "apps"]);
-    for category in service.categories(&id, &CategoryQuery::default()).await? {
-        table.row([category.id.into(), category.total.into()]);
+    let mut table = Table::new(&["data_source", "category", "apps"]);
+    for stream in &streams {
+        let Some(id) = &stream.id else { continue };
+        for category in service.categories(id, &CategoryQuery::default()).await? {
+            table.row([stream.name.clone().into(), category.id.into(), category.total.into()]);
+        }
     }
     context.ui.bytes(table.text().as_bytes())?;
 

@@ -120,6 +120,8 @@ struct Context<'c> {
     env: &'c Env,
     global: &'c Global,
     ui: Ui,
+    /// The embedded services that run in this process, by directory.
+    embedded: std::collections::BTreeMap<PathBuf, crate::embedded::Local>,
 }
 
 impl Context<'_> {
@@ -144,7 +146,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, env: &Env) -> u8 {
     let global = arguments.global;
     start_logging(&global);
     let ui = Ui::new(env, global.format, global.color, global.quiet, global.verbose > 0);
-    let mut context = Context { env, global: &global, ui };
+    let mut context = Context { env, global: &global, ui, embedded: std::collections::BTreeMap::new() };
     match dispatch(&mut context, arguments.command) {
         Ok(()) => 0,
         Err(error) => {

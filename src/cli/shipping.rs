@@ -1,9 +1,10 @@
 //! What `upload`, `watch` and `demo` share: connecting every tenant, drawing events.
 
 use super::{Context, connect};
-use crate::config::{Config, Feed};
-use crate::domain::{ByteCount, Urgency};
+use crate::config::{Config, Destination, Feed, Tenant};
+use crate::domain::{ByteCount, TenantName, Urgency};
 use crate::error::{Error, Kind, Result};
+use crate::service::Service;
 use crate::ship::{Event, Events, Outcome, Ship};
 use crate::ui::progress::Progress;
 use indicatif::ProgressBar;
@@ -19,14 +20,43 @@ pub(super) fn ship(context: &mut Context<'_>, config: &Config, feeds: &[Feed], u
         let service = connect::service(context, config, &name, &ledger, urgency)?;
         services.insert(name, service);
     }
+    let local = |feed: &&Feed| config.tenants.get(&feed.tenant).is_some_and(Tenant::is_embedded);
+    make_data_sources(&services, feeds.iter().filter(local))?;
     let events = drawing(context, urgency == Urgency::Backlog);
     Ship::new(ledger, &config.state_dir, services, feeds.to_vec(), config.upload.clone(), events)
 }
 
-/// Events as bars on a terminal, as plain lines otherwise, as nothing when quiet.
+/// Makes the data sources of feeds that go to the embedded service, where nobody else does.
+fn make_data_sources<'f>(
+    services: &BTreeMap<TenantName, Service>,
+    feeds: impl Iterator<Item = &'f Feed>,
+) -> Result<()> {
+    let wanted: Vec<_> = feeds
+        .filter_map(|feed| match &feed.destination {
+            Destination::DataSource(name) => Some((services.get(&feed.tenant)?.clone(), name.clone(), &feed.log_type)),
+            Destination::Snapshot(_) => None,
+        })
+        .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    // A thread of its own: a reload asks for this inside the watcher's runtime.
+    let work = || {
+        super::runtime()?.block_on(async {
+            for (service, name, log_type) in wanted {
+                service.make_data_source(&name, log_type).await?;
+            }
+            Ok(())
+        })
+    };
+    std::thread::scope(|scope| scope.spawn(work).join())
+        .unwrap_or_else(|_| Err(Error::failed("the data sources of the embedded service could not be made")))
+}
+
+/// Events as lines, with bars below them on a terminal; as nothing when quiet.
 fn drawing(context: &Context<'_>, daemon: bool) -> Events {
     let progress = Progress::new(context.ui.bars);
-    let lines = !context.ui.bars && !context.ui.quiet;
+    let lines = !context.ui.quiet;
     let bars: Mutex<BTreeMap<i64, ProgressBar>> = Mutex::default();
     Arc::new(move |event| {
         let mut bars = bars.lock().unwrap_or_else(PoisonError::into_inner);
@@ -41,7 +71,7 @@ fn drawing(context: &Context<'_>, daemon: bool) -> Events {
         let Some(line) = sentence(&event) else { return };
         // A daemon has no end at which to list what was left out.
         if lines || (daemon && matches!(event, Event::LeftOut { .. })) {
-            super::stderr_line(&line);
+            progress.suspend(|| super::stderr_line(&line));
         } else {
             tracing::info!("{line}");
         }

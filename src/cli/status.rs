@@ -1,10 +1,15 @@
 //! `logweir status|retry|forget`: what the ledger knows, and a person's orders to it.
 
 use super::{Context, connect};
+use crate::config::{Config, Destination};
+use crate::domain::{TenantName, Urgency};
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, Shipment, Stage};
+use crate::service::Service;
 use crate::ui::{Format, Table};
 use clap::Args;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Show what was shipped and what waits
 #[derive(Debug, Args)]
@@ -18,6 +23,9 @@ pub struct Status {
     /// Show shipments before this one only: the next page
     #[arg(long, value_name = "ID")]
     before: Option<i64>,
+    /// Do not ask the services for their own counters
+    #[arg(long)]
+    offline: bool,
 }
 
 /// Send a held or uncertain shipment again
@@ -75,6 +83,7 @@ impl Status {
             let path = file.path.display().to_string();
             skipped.row([file.feed.into(), path.into(), file.size.into(), file.why.into()]);
         }
+        let services = if self.offline || context.ui.format == Format::Csv { Vec::new() } else { services(context)? };
         match context.ui.format {
             Format::Csv => context.ui.table("shipments", &shipments),
             Format::Json => {
@@ -82,13 +91,15 @@ impl Status {
                     .iter()
                     .map(|(stage, count, raw)| serde_json::json!({ "stage": stage.to_string(), "shipments": count, "raw_bytes": raw.0 }))
                     .collect();
-                context.ui.json(
-                    &serde_json::json!({ "stages": stages, "shipments": shipments.json(), "skipped": skipped.json() }),
-                )
+                let services: Vec<_> = services.iter().map(Counters::json).collect();
+                context.ui.json(&serde_json::json!({
+                    "stages": stages, "shipments": shipments.json(), "skipped": skipped.json(), "services": services,
+                }))
             }
             Format::Text => {
                 if counts.is_empty() && skipped.is_empty() {
-                    return context.ui.line("nothing was shipped yet");
+                    context.ui.line("nothing was shipped yet")?;
+                    return services.iter().try_for_each(|counters| counters.show(context));
                 }
                 for (stage, count, raw) in counts {
                     context.ui.line(format!("{stage:<11} {count:>9} shipment(s), {raw}"))?;
@@ -99,7 +110,71 @@ impl Status {
                     context.ui.line("\nnot shipped:")?;
                     context.ui.bytes(skipped.text().as_bytes())?;
                 }
-                Ok(())
+                services.iter().try_for_each(|counters| counters.show(context))
+            }
+        }
+    }
+}
+
+/// How long a service may take to answer at all, and to tell its counters: somebody waits for the ledger's own answer.
+const FIRST: Duration = Duration::from_millis(1_500);
+const ALL: Duration = Duration::from_secs(5);
+
+/// What one tenant's service counts for the data sources of our feeds, or why that is not known.
+struct Counters {
+    tenant: TenantName,
+    told: std::result::Result<Table, String>,
+}
+
+/// Asks the service of every tenant that has feeds.
+fn services(context: &mut Context<'_>) -> Result<Vec<Counters>> {
+    let config = context.config()?;
+    let ledger = connect::ledger(&config)?;
+    let names: BTreeSet<&TenantName> = config.feeds.iter().map(|feed| &feed.tenant).collect();
+    let mut all = Vec::new();
+    for tenant in names {
+        let told = match connect::service(context, &config, tenant, &ledger, Urgency::Human) {
+            Ok(service) => super::block_on(async { Ok(counters(&service, &config, tenant).await) })?,
+            Err(error) => Err(error.one_line()),
+        };
+        all.push(Counters { tenant: tenant.clone(), told });
+    }
+    Ok(all)
+}
+
+async fn counters(service: &Service, config: &Config, tenant: &TenantName) -> std::result::Result<Table, String> {
+    service.probe(FIRST).await.map_err(|failure| failure.message)?;
+    let streams = tokio::time::timeout(ALL, service.streams()).await;
+    let streams =
+        streams.map_err(|_| format!("no answer within {} s", ALL.as_secs()))?.map_err(|failure| failure.message)?;
+    let ours = config.feeds.iter().filter(|feed| feed.tenant == *tenant).filter_map(|feed| match &feed.destination {
+        Destination::DataSource(name) => Some(name.as_str()),
+        Destination::Snapshot(_) => None,
+    });
+    let ours: BTreeSet<&str> = ours.collect();
+    let streams: Vec<_> = streams.into_iter().filter(|stream| ours.contains(stream.name.as_str())).collect();
+    Ok(super::report::stream_table(&streams))
+}
+
+impl Counters {
+    fn json(&self) -> serde_json::Value {
+        let (streams, why) = match &self.told {
+            Ok(table) => (table.json(), None),
+            Err(why) => (serde_json::json!([]), Some(why)),
+        };
+        serde_json::json!({ "tenant": self.tenant.as_str(), "reached": why.is_none(), "why": why, "streams": streams })
+    }
+
+    fn show(&self, context: &mut Context<'_>) -> Result<()> {
+        match &self.told {
+            Ok(table) if table.is_empty() => Ok(()),
+            Ok(table) => {
+                context.ui.line(format!("\nthe counters of the service of tenant {}:", self.tenant))?;
+                context.ui.bytes(table.text().as_bytes())
+            }
+            Err(why) => {
+                let line = format!("\nthe counters of the service of tenant {} are not known: {why}", self.tenant);
+                context.ui.line(crate::ui::escape::terminal_lines(&line))
             }
         }
     }

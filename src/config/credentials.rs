@@ -70,36 +70,49 @@ pub fn read(auth: &Auth, env: &Env, warnings: &mut Vec<String>) -> Result<Creden
     if let Some(method) = &auth.method {
         return without_secret(method, auth, env);
     }
-    if let Some(path) = &auth.certificate_file {
-        let (tenant_id, client_id) = ids(auth)?;
-        return Ok(Credential::Certificate { tenant_id, client_id, pem: from_file(path, warnings)? });
-    }
     let directory = env.var("CREDENTIALS_DIRECTORY").map(Path::new);
     let stored = |name: &str| directory.map(|dir| dir.join(name)).filter(|path| path.is_file());
+    // A file that only root reads is handed over by systemd under its own name: LoadCredential=client_secret:FILE.
+    let handed = |path: &Path| match path.file_name().and_then(|name| stored(&name.to_string_lossy())) {
+        Some(credential) if std::fs::File::open(path).is_err() => credential,
+        _ => path.to_path_buf(),
+    };
+    if let Some(path) = &auth.certificate_file {
+        let (tenant_id, client_id) = ids(auth)?;
+        return Ok(Credential::Certificate {
+            tenant_id,
+            client_id,
+            pem: from_file(&handed(path), directory, warnings)?,
+        });
+    }
     if let Some(secret) = env.var("LOGWEIR_CLIENT_SECRET") {
         let (tenant_id, client_id) = ids(auth)?;
         return Ok(Credential::ClientSecret { tenant_id, client_id, secret: Secret::new(secret.to_owned()) });
     }
     if let Some(path) = auth.client_secret_file.clone() {
         let (tenant_id, client_id) = ids(auth)?;
-        return Ok(Credential::ClientSecret { tenant_id, client_id, secret: from_file(&path, warnings)? });
+        return Ok(Credential::ClientSecret {
+            tenant_id,
+            client_id,
+            secret: from_file(&handed(&path), directory, warnings)?,
+        });
     }
     if let Some(token) = env.var("LOGWEIR_TOKEN") {
         return Ok(Credential::Token(Secret::new(token.to_owned())));
     }
     if let Some(path) = &auth.token_file {
-        return Ok(Credential::Token(from_file(path, warnings)?));
+        return Ok(Credential::Token(from_file(&handed(path), directory, warnings)?));
     }
     if let Some(path) = stored("client_secret") {
         let (tenant_id, client_id) = ids(auth)?;
-        return Ok(Credential::ClientSecret { tenant_id, client_id, secret: from_file(&path, warnings)? });
+        return Ok(Credential::ClientSecret { tenant_id, client_id, secret: from_file(&path, directory, warnings)? });
     }
     if let Some(path) = stored("certificate") {
         let (tenant_id, client_id) = ids(auth)?;
-        return Ok(Credential::Certificate { tenant_id, client_id, pem: from_file(&path, warnings)? });
+        return Ok(Credential::Certificate { tenant_id, client_id, pem: from_file(&path, directory, warnings)? });
     }
     if let Some(path) = stored("token") {
-        return Ok(Credential::Token(from_file(&path, warnings)?));
+        return Ok(Credential::Token(from_file(&path, directory, warnings)?));
     }
     Err(Error::new(Kind::Credentials, "no credential is configured").hint(
         "set client_secret_file, certificate_file, token_file or method in [auth], or LOGWEIR_CLIENT_SECRET in the environment",
@@ -143,7 +156,7 @@ fn ids(auth: &Auth) -> Result<(String, String)> {
     }
 }
 
-fn from_file(path: &Path, warnings: &mut Vec<String>) -> Result<Secret> {
+fn from_file(path: &Path, private: Option<&Path>, warnings: &mut Vec<String>) -> Result<Secret> {
     let failed = |why: String| {
         Error::new(Kind::Credentials, format!("cannot read the secret file {}", path.display()))
             .cause(why)
@@ -156,7 +169,9 @@ fn from_file(path: &Path, warnings: &mut Vec<String>) -> Result<Secret> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        if meta.permissions().mode() & 0o077 != 0 {
+        // systemd keeps its directory to the service; the group bits there are the mask of an access list.
+        let kept = private.is_some_and(|dir| path.starts_with(dir));
+        if !kept && meta.permissions().mode() & 0o077 != 0 {
             warnings.push(format!("the secret file {} can be read by others: chmod 600 it", path.display()));
         }
     }
@@ -196,6 +211,17 @@ mod tests {
             assert_eq!(warnings.len(), expected, "{mode:o}");
             assert!(!format!("{read:?}").contains("s3cret"));
         }
+    }
+
+    #[test]
+    fn a_file_that_only_root_reads_is_taken_from_systemd_under_its_own_name() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("own_name"), "handed over").unwrap();
+        let vars = [("CREDENTIALS_DIRECTORY".to_owned(), dir.path().display().to_string())].into();
+        let env = Env { vars, ..Env::default() };
+        let read = read(&auth(Path::new("/nowhere/own_name")), &env, &mut Vec::new()).unwrap();
+        assert!(matches!(&read, Credential::ClientSecret { secret, .. } if secret.expose() == "handed over"));
+        super::read(&auth(Path::new("/nowhere/another")), &env, &mut Vec::new()).unwrap_err();
     }
 
     #[test]

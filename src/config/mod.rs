@@ -30,6 +30,8 @@ pub struct Env {
     pub stdout_terminal: bool,
     /// Whether standard error is a terminal.
     pub stderr_terminal: bool,
+    /// Whether standard input is a terminal: somebody can be asked.
+    pub stdin_terminal: bool,
 }
 
 impl Env {
@@ -43,7 +45,7 @@ impl Env {
 pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("LOGWEIR_CONFIG", "the configuration file, as --config"),
     ("LOGWEIR_STATE_DIR", "where ledger and spool live, as --state-dir"),
-    ("LOGWEIR_URL", "the service's address, over [service] url"),
+    ("LOGWEIR_URL", "the service's address or \"embedded\", over [service] url"),
     ("LOGWEIR_CLIENT_SECRET", "the application's client secret"),
     ("LOGWEIR_TOKEN", "a legacy API token"),
     ("CREDENTIALS_DIRECTORY", "systemd's credentials: client_secret, certificate or token in it are read"),
@@ -111,6 +113,16 @@ pub struct Tenant {
     pub graph: Option<String>,
     /// How to sign in.
     pub auth: Auth,
+}
+
+/// The `service.url` that means the embedded service, in this process and with its state in the state directory.
+pub const EMBEDDED: &str = "embedded";
+
+impl Tenant {
+    /// Whether its service is the embedded one.
+    pub fn is_embedded(&self) -> bool {
+        self.url == EMBEDDED
+    }
 }
 
 /// The `[auth]` of a tenant; which method applies is decided when the secret is read.

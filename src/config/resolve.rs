@@ -198,7 +198,7 @@ impl Resolver<'_> {
         };
         let Some((url, origin)) = url else {
             self.wrong.push(format!(
-                "{}: missing; the portal shows it under Settings > Cloud Apps > About",
+                "{}: missing; the portal shows it under Settings > Cloud Apps > System > About",
                 key("service.url")
             ));
             return None;

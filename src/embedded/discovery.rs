@@ -4,6 +4,7 @@ use super::routes::{Api, MANAGE, Parameters, READ, Refusal, answer, broken, deta
 use super::store::{self, Accepted, Stream};
 use super::{Envelope, storage};
 use crate::catalog;
+use crate::domain::DataSource;
 use crate::logs::vendor;
 use axum::Router;
 use axum::body::Bytes;
@@ -24,6 +25,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/v1/discovery/upload_url/", get(upload_url))
         .route("/v1/discovery/done_upload/", post(done_upload))
         .route("/discovery/streams/", get(streams))
+        .route("/v1/discovery/data_sources/", get(data_sources).post(make_data_source))
         .route("/v1/discovery/discovered_apps/categories/", post(categories))
 }
 
@@ -149,4 +151,46 @@ async fn categories(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> 
     let number = |name: &str| query.get(name).and_then(|v| v.as_u64().or_else(|| v.as_str()?.parse().ok()));
     let (data, more) = page_of(list, number("skip").unwrap_or(0), number("limit"));
     Ok(answer(StatusCode::OK, &json!({ "data": data, "hasNext": more })))
+}
+
+fn data_source_document(stream: &Stream) -> Value {
+    json!({ "_id": stream.id, "displayName": stream.name, "logType": stream.log_type, "receiverType": "ftp" })
+}
+
+/// Data sources and how one is made: undocumented, seen in a client with a legacy token.
+async fn data_sources(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Query(query): Parameters,
+) -> Result<Response, Refusal> {
+    api.admit(&headers, &[])?;
+    let number = |name: &str| query.get(name).and_then(|value| value.parse::<u64>().ok());
+    let list: Vec<Value> =
+        api.store.read(|state| state.streams.iter().filter(|s| !s.snapshot).map(data_source_document).collect());
+    let (data, more) = page_of(list, number("skip").unwrap_or(0), number("limit"));
+    Ok(answer(StatusCode::OK, &json!({ "data": data, "hasNext": more })))
+}
+
+/// Makes a data source; one of that name stays as it is.
+async fn make_data_source(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
+    api.admit(&headers, &[])?;
+    let fields = fields(&body);
+    let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
+    let Ok(name) = text("displayName").parse::<DataSource>() else {
+        return Err(invalid("displayName", text("displayName")));
+    };
+    let log_type = text("logType");
+    if vendor::find(log_type).is_none() {
+        return Err(invalid("logType", log_type));
+    }
+    let made = api.store.change(|state| {
+        if let Some(known) = state.stream(name.as_str()) {
+            return Ok(data_source_document(known));
+        }
+        let stream = store::new_stream(name.as_str(), log_type, false)?;
+        let document = data_source_document(&stream);
+        state.streams.push(stream);
+        Ok(document)
+    });
+    made.map(|document| answer(StatusCode::OK, &document)).map_err(|error| broken(&error))
 }

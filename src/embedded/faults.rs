@@ -55,7 +55,7 @@ fn one() -> u64 {
 fn duration<'de, D: serde::Deserializer<'de>>(
     source: D,
 ) -> std::result::Result<Option<jiff::SignedDuration>, D::Error> {
-    let wrong = |_| serde::de::Error::custom("delay is no duration: write it like \"500ms\" or \"2s\"");
+    let wrong = |_| serde::de::Error::custom("a delay is no duration: write it like \"500ms\" or \"2s\"");
     String::deserialize(source)?.parse().map(Some).map_err(wrong)
 }
 
@@ -76,6 +76,9 @@ struct Fault {
     /// Wait so long first.
     #[serde(default, deserialize_with = "duration")]
     delay: Option<jiff::SignedDuration>,
+    /// Hold the answer back so long; the call took place already.
+    #[serde(default, deserialize_with = "duration")]
+    hold: Option<jiff::SignedDuration>,
     /// Answer this instead of the real answer.
     status: Option<u16>,
     /// With `status`: the call takes effect all the same.
@@ -108,8 +111,8 @@ impl Fault {
         if self.status.is_some_and(|status| !(200..=599).contains(&status)) {
             return Some("status is 200 to 599".to_owned());
         }
-        if self.delay.is_some_and(|delay| delay.is_negative()) {
-            return Some("delay is negative".to_owned());
+        if [self.delay, self.hold].into_iter().flatten().any(|delay| delay.is_negative()) {
+            return Some("delay or hold is negative".to_owned());
         }
         if self.headers.iter().any(header) {
             return Some("a header's name or value is not one that can be sent".to_owned());
@@ -121,8 +124,8 @@ impl Fault {
         if self.status.is_none() && (self.effect || !self.body.is_empty()) {
             return Some("effect and body go with status".to_owned());
         }
-        let nothing = self.delay.is_none() && self.headers.is_empty() && !ways.contains(&true);
-        nothing.then(|| "it does nothing: name delay, status, headers, drop or truncate".to_owned())
+        let nothing = self.delay.is_none() && self.hold.is_none() && self.headers.is_empty() && !ways.contains(&true);
+        nothing.then(|| "it does nothing: name delay, hold, status, headers, drop or truncate".to_owned())
     }
 
     /// Whether it spoils the n-th call of its kind.
@@ -235,6 +238,9 @@ pub(super) async fn spoil(State(faults): State<Arc<Running>>, request: Request, 
         }
         _ => next.run(request).await,
     };
+    for hold in due.iter().filter_map(|fault| fault.hold) {
+        tokio::time::sleep(hold.unsigned_abs()).await;
+    }
     if moment.is_some() {
         return cut(None);
     }
@@ -255,6 +261,7 @@ pub(super) async fn spoil(State(faults): State<Arc<Running>>, request: Request, 
 fn describe(fault: &Fault) -> String {
     let mut said = Vec::new();
     said.extend(fault.delay.map(|delay| format!("waits {delay:#}")));
+    said.extend(fault.hold.map(|hold| format!("holds the answer back {hold:#}")));
     said.extend(fault.status.map(|status| format!("answers {status}")));
     said.extend(fault.drop.map(|moment| format!("cuts the connection ({moment:?})").to_lowercase()));
     said.extend(fault.truncate.map(|length| format!("cuts the answer after {length} bytes")));

@@ -19,6 +19,7 @@ mod files;
 mod graph;
 mod insight;
 mod lists;
+mod local;
 mod page;
 mod people;
 mod reports;
@@ -29,6 +30,7 @@ mod store;
 mod subnets;
 mod token;
 
+pub use local::{Local, local};
 pub use store::{Application, NewApplication, register_application, register_data_source, register_token};
 
 use crate::domain::ByteCount;
@@ -160,6 +162,13 @@ impl Running {
         self.reports.global_page(&self.store)
     }
 
+    /// Resolves when the service has ended by itself, which it does only when it cannot go on.
+    async fn ended(self) {
+        // Held, not dropped: dropping it would stop the service.
+        let _stop = self.stop;
+        let _ = self.server.await;
+    }
+
     /// Ends it; requests under way are cut off, which loses nothing that was answered.
     pub async fn stop(self) {
         // A receiver that is gone has stopped already.
@@ -174,6 +183,12 @@ impl Running {
 /// # Errors
 /// When the state directory cannot be used or the address is taken.
 pub async fn start(options: Options) -> Result<Running> {
+    let lock = store::lock(&options.dir)?;
+    run(options, lock).await
+}
+
+/// The same for who holds the lock of the directory.
+async fn run(options: Options, lock: std::fs::File) -> Result<Running> {
     let failed = |error: std::io::Error| {
         Error::failed(format!("cannot listen on {}", options.listen))
             .cause(error)
@@ -182,7 +197,6 @@ pub async fn start(options: Options) -> Result<Running> {
     let listener = tokio::net::TcpListener::bind(options.listen).await.map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
     let store = Arc::new(store::Store::open(&options.dir)?);
-    let lock = store.lock()?;
     let reports = Arc::new(reports::Reports::open(&store, &options.dir, options.tags.as_deref())?);
     let pace =
         engine::Pace { delay: options.processing_delay, keep: options.keep, silent_after: options.rules.silent_after };

@@ -134,6 +134,18 @@ pub(super) fn hash(secret: &str) -> String {
     URL_SAFE_NO_PAD.encode(ring::digest::digest(&ring::digest::SHA256, secret.as_bytes()))
 }
 
+/// Keeps a second service out of the directory for as long as the file is open. Taken before the state is read: what
+/// one service reads while another one writes would be lost.
+pub(super) fn lock(dir: &Path) -> Result<std::fs::File> {
+    std::fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
+    let file = std::fs::File::create(dir.join("service.lock")).map_err(|error| failed(dir, error))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        Error::new(Kind::Locked, format!("another service runs in {}", dir.display()))
+            .hint("name another directory with --dir DIR")
+    })?;
+    Ok(file)
+}
+
 impl Store {
     /// Opens the directory, making it if it is missing.
     pub(super) fn open(dir: &Path) -> Result<Store> {
@@ -155,16 +167,6 @@ impl Store {
         let store = Store { dir: dir.to_path_buf(), state: Mutex::new(state), families: Families::open(dir)? };
         store.change(|_| Ok(()))?;
         Ok(store)
-    }
-
-    /// Keeps a second service out of the directory for as long as the file is open.
-    pub(super) fn lock(&self) -> Result<std::fs::File> {
-        let file = std::fs::File::create(self.dir.join("service.lock")).map_err(|error| failed(&self.dir, error))?;
-        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            Error::new(Kind::Locked, format!("another service runs in {}", self.dir.display()))
-                .hint("name another directory with --dir DIR")
-        })?;
-        Ok(file)
     }
 
     /// Looks at the state.
@@ -247,6 +249,7 @@ pub struct NewApplication<'n> {
 pub fn register_application(dir: &Path, new: &NewApplication<'_>) -> Result<Application> {
     let certificate = new.certificate.map(certificate).transpose()?;
     let (fresh_id, secret) = (random()?, random()?);
+    let _lock = lock(dir)?;
     let store = Store::open(dir)?;
     let (tenant_id, client_id) = store.change(|state| {
         let known = state.applications.iter().find(|(_, known)| known.name == new.name).map(|(id, _)| id.clone());
@@ -274,6 +277,12 @@ fn certificate(pem: &[u8]) -> Result<String> {
 /// # Errors
 /// When the directory cannot be used.
 pub fn register_token(dir: &Path, name: &str) -> Result<Secret> {
+    let _lock = lock(dir)?;
+    fresh_token(dir, name)
+}
+
+/// The same for who holds the lock.
+pub(super) fn fresh_token(dir: &Path, name: &str) -> Result<Secret> {
     let token = format!("{}{}", random()?, random()?);
     Store::open(dir)?.change(|state| {
         state.tokens.insert(name.to_owned(), hash(&token));
@@ -292,6 +301,7 @@ pub fn register_data_source(dir: &Path, name: &DataSource, log_type: &LogType) -
         return Err(Error::usage(format!("the embedded service cannot read {log_type}"))
             .hint(format!("it reads: {}", known.join(", "))));
     }
+    let _lock = lock(dir)?;
     Store::open(dir)?.change(|state| {
         if state.stream(name.as_str()).is_none() {
             let stream = new_stream(name.as_str(), log_type.as_str(), false)?;

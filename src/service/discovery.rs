@@ -161,6 +161,23 @@ impl Service {
         Failure { message, hint: Some(hint), ..failure }
     }
 
+    /// Makes a data source. Undocumented: on the remote service what is made so cannot parse logs \[seen by users\], so
+    /// this is for the embedded one. One of that name stays as it is.
+    ///
+    /// # Errors
+    /// As the API fails; repeated where that helps.
+    pub async fn make_data_source(&self, source: &DataSource, log_type: &LogType) -> Result<(), Failure> {
+        let what = format!("cannot make the data source {:?}", source.as_str());
+        let url = self.endpoint("/api/v1/discovery/data_sources/");
+        let document = serde_json::json!({
+            "displayName": source.as_str(), "logType": log_type.as_str(), "receiverType": "ftp",
+        });
+        let text = document.to_string();
+        let add =
+            |request: reqwest::RequestBuilder| request.header("content-type", "application/json").body(text.clone());
+        call(Repeat::Safe, || self.once(&what, &Method::POST, &url, &add)).await.map(|_| ())
+    }
+
     /// The continuous reports. Every envelope seen in the field is understood.
     ///
     /// # Errors

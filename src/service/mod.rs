@@ -15,6 +15,7 @@ pub mod files;
 pub mod filter;
 pub mod graph;
 mod pages;
+mod probe;
 mod raw;
 pub mod records;
 mod retry;
@@ -29,6 +30,7 @@ pub use blob::{BlockLog, Growth, NoBlockLog, StoreOptions, Stored};
 pub use blocking::{BlockType, BlockedApp};
 pub use discovery::{Category, CategoryQuery, Grant, Provider, Receipt, Stream, Target};
 pub use pages::{Direction, Page, Pages, Query};
+pub use probe::Probe;
 pub use records::Record;
 pub use retry::WAITING;
 
@@ -70,6 +72,28 @@ impl Cloud {
         }
     }
 
+    /// Every one, the usual one first.
+    pub const ALL: [Cloud; 4] = [Cloud::Commercial, Cloud::Gcc, Cloud::GccHigh, Cloud::Dod];
+
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cloud::Commercial => "commercial",
+            Cloud::Gcc => "gcc",
+            Cloud::GccHigh => "gcc-high",
+            Cloud::Dod => "dod",
+        }
+    }
+
+    /// The cloud that an address of the API is in, as people paste it.
+    ///
+    /// # Errors
+    /// [`FailureKind::Local`] when it is in none.
+    pub fn of(address: &str) -> Result<Cloud, Failure> {
+        let found = Cloud::ALL.into_iter().find(|cloud| transport::address(address, *cloud, &[]).is_ok());
+        found.map_or_else(|| transport::address(address, Cloud::Commercial, &[]).map(|_| Cloud::Commercial), Ok)
+    }
+
     /// What the API's host must end in.
     pub fn suffix(self) -> &'static str {
         match self {
@@ -84,13 +108,8 @@ impl FromStr for Cloud {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Cloud, String> {
-        match text {
-            "commercial" => Ok(Cloud::Commercial),
-            "gcc" => Ok(Cloud::Gcc),
-            "gcc-high" => Ok(Cloud::GccHigh),
-            "dod" => Ok(Cloud::Dod),
-            other => Err(format!("{other:?} is none of commercial, gcc, gcc-high, dod")),
-        }
+        let known = Cloud::ALL.into_iter().find(|cloud| cloud.name() == text);
+        known.ok_or_else(|| format!("{text:?} is none of {}", Cloud::ALL.map(Cloud::name).join(", ")))
     }
 }
 

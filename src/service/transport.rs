@@ -77,26 +77,27 @@ fn check_scheme(url: &Url, allow: &[&str]) -> bool {
 
 /// The API's address from what people paste: scheme, trailing slash and `/api` are optional.
 pub(super) fn base_url(settings: &Settings) -> Result<Url, Failure> {
-    let text = settings.base_url.trim().trim_end_matches('/');
+    let allow: Vec<&str> = settings.allow_hosts.iter().map(String::as_str).collect();
+    address(&settings.base_url, settings.cloud, &allow)
+}
+
+/// The same for an address that is not configured yet.
+pub(super) fn address(pasted: &str, cloud: super::Cloud, allow: &[&str]) -> Result<Url, Failure> {
+    let text = pasted.trim().trim_end_matches('/');
     let text = text.strip_suffix("/api").unwrap_or(text);
     let full = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let wrong = |why: &str| {
-        let message = format!("the service address {:?} {why}", settings.base_url);
+        let message = format!("the service address {pasted:?} {why}");
         Failure::new(FailureKind::Local, message)
             .hint("copy the API URL from the portal: Settings > Cloud Apps > System > About")
     };
     let url = Url::parse(&full).map_err(|_| wrong("is not an address"))?;
-    let allow: Vec<&str> = settings.allow_hosts.iter().map(String::as_str).collect();
-    if !check_scheme(&url, &allow) {
+    if !check_scheme(&url, allow) {
         return Err(wrong("is not https"));
     }
-    let mut suffixes = allow;
-    suffixes.push(settings.cloud.suffix());
+    let suffixes = [allow, &[cloud.suffix()]].concat();
     if !url.host_str().is_some_and(|host| allowed(host, &suffixes)) {
-        return Err(wrong(&format!(
-            "is not under {}; list a private link in service.allow_hosts",
-            settings.cloud.suffix()
-        )));
+        return Err(wrong(&format!("is not under {}; list a private link in service.allow_hosts", cloud.suffix())));
     }
     Ok(url)
 }

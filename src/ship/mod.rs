@@ -19,6 +19,7 @@ mod crew;
 pub mod daemon;
 pub mod gzip;
 mod head;
+mod look;
 mod owner;
 mod pack;
 mod packer;
@@ -43,6 +44,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use look::{Look, look};
 pub use packer::{LeftOut, Would, would_ship};
 
 /// What happened, for whoever draws or logs it.

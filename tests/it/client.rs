@@ -3,7 +3,7 @@
 use crate::support::front::Front;
 use crate::support::site::{Site, log, serve};
 use crate::support::wire::Wire;
-use crate::support::{Certificate, have};
+use crate::support::{Certificate, Process, have};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -237,8 +237,7 @@ fn tokens_are_renewed_before_they_expire_and_once_when_refused() {
     let wire = Wire::before(&site.addr, None);
     let text = std::fs::read_to_string(site.sandbox.path("logweir.toml")).expect("the configuration");
     site.sandbox.write("logweir.toml", &text.replace(&site.addr, &wire.addr).replace("200ms", "500ms"));
-    let mut watch =
-        site.sandbox.command(&["--config", "logweir.toml", "watch"]).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut watch = Process::of(site.sandbox.command(&["--config", "logweir.toml", "watch"]).stderr(Stdio::piped()));
     for number in 0..6 {
         site.sandbox.write(&format!("logs/{number}.log"), &log(number, 2));
         std::thread::sleep(Duration::from_secs(1));
@@ -344,8 +343,7 @@ fn a_backlog_leaves_calls_to_people() {
     for number in 0..12 {
         site.sandbox.write(&format!("logs/{number}.log"), &log(number, 2));
     }
-    let mut watch =
-        site.sandbox.command(&["--config", "logweir.toml", "watch"]).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut watch = site.sandbox.start(&["--config", "logweir.toml", "watch"]);
     // The backlog has used up its share by now.
     std::thread::sleep(Duration::from_secs(3));
     let started = Instant::now();

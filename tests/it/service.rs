@@ -2,7 +2,7 @@
 
 use crate::support::have;
 use crate::support::site::{Site, log, serve};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 #[test]
@@ -104,8 +104,7 @@ fn a_service_that_is_down_costs_no_log() {
     site.service.kill().expect("the service runs");
     site.service.wait().expect("it ends");
     site.sandbox.write("logs/a.log", &log(1, 5));
-    let mut down =
-        site.sandbox.command(&["--config", "logweir.toml", "upload"]).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut down = site.sandbox.start(&["--config", "logweir.toml", "upload"]);
     std::thread::sleep(Duration::from_millis(700));
     site.service = serve(&site.sandbox, &site.addr, &[]).0;
     down.wait().expect("it ends");

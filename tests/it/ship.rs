@@ -1,7 +1,7 @@
 //! Shipping with the real binary: what is joined, split, refused and put away; several processes; kills; a full disk.
 
-use crate::support::Ran;
 use crate::support::site::{Site, log, serve};
+use crate::support::{Process, Ran, wait_for};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -22,28 +22,17 @@ fn configure(site: &Site, upload: &str, feeds: &str) {
     site.sandbox.write("logweir.toml", &text);
 }
 
-fn start(site: &Site, command: &str) -> Child {
-    let arguments = ["--config", "logweir.toml", "--quiet", command];
-    site.sandbox.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
+fn start(site: &Site, command: &str) -> Process {
+    site.sandbox.start(&["--config", "logweir.toml", "--quiet", command])
 }
 
-fn signal(child: &Child, name: &str) {
-    let asked = Command::new("kill").args([name, &child.id().to_string()]).status().expect("kill starts");
-    assert!(asked.success());
-}
-
-/// Waits until `done` says so; a test that waits in vain fails.
-#[track_caller]
-fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(30);
-    while !done() {
-        assert!(Instant::now() < until, "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+fn signal(child: &Process, name: &str) {
+    child.signal(name);
 }
 
 fn status(site: &Site) -> serde_json::Value {
-    serde_json::from_str(&site.run(&["status", "--format", "json", "--limit", "1000"], 0).stdout).expect("one document")
+    serde_json::from_str(&site.run(&["status", "--offline", "--format", "json", "--limit", "1000"], 0).stdout)
+        .expect("one document")
 }
 
 /// Shipments of the ledger, newest first.
@@ -209,7 +198,7 @@ fn a_reload_takes_a_sound_configuration_and_keeps_the_old_one_otherwise() {
     let site = Site::new();
     let arguments = ["--config", "logweir.toml", "watch"];
     let said = std::fs::File::create(site.sandbox.path("said")).expect("a file");
-    let mut watch = site.sandbox.command(&arguments).stderr(said).spawn().expect("it starts");
+    let mut watch = Process::of(site.sandbox.command(&arguments).stderr(said));
     let said = || std::fs::read_to_string(site.sandbox.path("said")).unwrap_or_default();
     site.sandbox.write("logs/a.log", &log(1, 5));
     wait_for("shipping", || site.imported() == 5);

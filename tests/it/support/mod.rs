@@ -12,8 +12,10 @@ pub mod wire;
 
 pub use certificate::Certificate;
 
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
 /// A temporary directory in which `logweir` runs.
 pub struct Sandbox {
@@ -48,6 +50,12 @@ impl Sandbox {
         command
     }
 
+    /// Starts the binary; it ends with the test at the latest. Its streams go nowhere unless they were set.
+    pub fn start(&self, arguments: &[&str]) -> Process {
+        let mut command = self.command(arguments);
+        Process::of(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))
+    }
+
     /// Runs the binary and expects this exit code.
     #[track_caller]
     pub fn run(&self, arguments: &[&str], code: i32) -> Ran {
@@ -63,6 +71,79 @@ impl Sandbox {
         );
         ran
     }
+}
+
+/// A process that ends with the test, however the test ends.
+pub struct Process(Child);
+
+impl Process {
+    /// Starts a command.
+    pub fn of(command: &mut Command) -> Process {
+        Process(command.spawn().expect("it starts"))
+    }
+
+    /// Sends a signal, such as `-TERM`.
+    #[track_caller]
+    pub fn signal(&self, name: &str) {
+        let asked = Command::new("kill").args([name, &self.id().to_string()]).status().expect("kill starts");
+        assert!(asked.success(), "kill {name}");
+    }
+
+    /// Ends it as a power cut would.
+    pub fn cut(&mut self) {
+        // One that is gone already is what is wanted.
+        let _ = self.kill();
+        let _ = self.wait();
+    }
+
+    /// Its end, which must come within this time.
+    #[track_caller]
+    pub fn ends_within(&mut self, time: Duration) -> ExitStatus {
+        let until = Instant::now() + time;
+        loop {
+            if let Some(status) = self.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(Instant::now() < until, "it still runs after {time:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Deref for Process {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Process {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.cut();
+    }
+}
+
+/// Waits until `done` says so; a test that waits in vain fails.
+#[track_caller]
+pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !done() {
+        assert!(Instant::now() < until, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(30));
+    }
+}
+
+/// Whether the tests run as root, who may mount and become others.
+pub fn root() -> bool {
+    let output = Command::new("id").arg("-u").output().expect("id starts");
+    output.stdout.starts_with(b"0\n")
 }
 
 /// How a run ended.
