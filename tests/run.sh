@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 # program on PATH : Debian package that has it
 debian="
   curl:curl openssl:openssl gzip:gzip python3:python3-venv
-  systemd-analyze:systemd logrotate:logrotate rsyslogd:rsyslog
+  faketime:faketime script:bsdutils systemd-analyze:systemd logrotate:logrotate rsyslogd:rsyslog
   node:nodejs npm:npm chromium:chromium mawk:mawk
   squid:squid haproxy:haproxy dnsmasq:dnsmasq unbound-checkconf:unbound
   named:bind9 named-checkzone:bind9-utils nsd-checkzone:nsd nft:nftables ip:iproute2 ipset:ipset xmllint:libxml2-utils

@@ -7,7 +7,9 @@ use crate::error::{Error, Kind, Result};
 use crate::service::Service;
 use crate::ship::{Event, Events, Outcome, Ship};
 use crate::ui::progress::Progress;
+use crate::ui::{Format, Table};
 use indicatif::ProgressBar;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -57,6 +59,7 @@ fn make_data_sources<'f>(
 fn drawing(context: &Context<'_>, daemon: bool) -> Events {
     let progress = Progress::new(context.ui.bars);
     let lines = !context.ui.quiet;
+    let data = daemon && context.ui.format == Format::Json;
     let bars: Mutex<BTreeMap<i64, ProgressBar>> = Mutex::default();
     Arc::new(move |event| {
         let mut bars = bars.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,6 +70,9 @@ fn drawing(context: &Context<'_>, daemon: bool) -> Events {
             && let Some(bar) = bars.remove(&id)
         {
             bar.finish_and_clear();
+        }
+        if data && let Some(document) = document(&event) {
+            return progress.suspend(|| stdout_line(&document.to_string()));
         }
         let Some(line) = sentence(&event) else { return };
         // A daemon has no end at which to list what was left out.
@@ -91,6 +97,44 @@ fn sentence(event: &Event) -> Option<String> {
         Event::Confirmed { id } => Some(format!("confirmed  shipment {id}")),
         Event::LeftOut { what, why } => Some(format!("left out   {}: {}", safe(what), safe(why))),
         Event::Packing { .. } | Event::Storing { .. } => None,
+    }
+}
+
+/// The same as one object of `watch --format json`; new kinds and fields may come.
+fn document(event: &Event) -> Option<Value> {
+    let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let document = match event {
+        Event::Packed { id, source, files, raw, packed } => json!({
+            "event": "packed", "shipment": id, "source": source.to_string_lossy(), "files": files, "raw_bytes": raw,
+            "packed_bytes": packed, "time": time,
+        }),
+        Event::Finalised { id } => json!({ "event": "finalised", "shipment": id, "time": time }),
+        Event::Confirmed { id } => json!({ "event": "confirmed", "shipment": id, "time": time }),
+        Event::LeftOut { what, why } => json!({ "event": "left_out", "what": what, "why": why, "time": time }),
+        Event::Packing { .. } | Event::Storing { .. } => return None,
+    };
+    Some(document)
+}
+
+/// One line of data on standard output, from wherever events are drawn.
+fn stdout_line(line: &str) {
+    use std::io::Write;
+    // A reader that went away stops no shipping.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// What a pass came to, as data; people were told by events.
+pub(super) fn report(context: &mut Context<'_>, outcome: &Outcome) -> Result<()> {
+    let mut left_out = Table::new(&["what", "why", "what_to_do"]);
+    for (what, error) in &outcome.left_out {
+        left_out.row([what.clone().into(), error.one_line().into(), error.hint_text().into()]);
+    }
+    match context.ui.format {
+        Format::Text => Ok(()),
+        Format::Csv => context.ui.table("left_out", &left_out),
+        Format::Json => context.ui.json(&json!({
+            "finalised": outcome.finalised, "left_out": left_out.json(), "elsewhere": outcome.elsewhere,
+        })),
     }
 }
 

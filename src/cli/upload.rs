@@ -52,6 +52,7 @@ impl Upload {
         if outcome.finalised.is_empty() && outcome.left_out.is_empty() {
             context.ui.note("nothing new to ship");
         }
+        shipping::report(context, &outcome)?;
         shipping::finish(context, &outcome)
     }
 

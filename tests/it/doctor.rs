@@ -106,7 +106,7 @@ const ROWS: &[Row] = &[
         service: &["--role", "discovery.read"],
         code: 4,
         precondition: "tenant default: token",
-        found: "it lacks Discovery.manage: its roles are: discovery.read",
+        found: "the token lacks Discovery.manage: it holds discovery.read",
         remedy: "consent again",
         ..GOOD
     },

@@ -1,7 +1,7 @@
 //! What must hold on this host: state directory, spool, ledger, folders.
 
 use super::Findings;
-use crate::config::{After, Config, Feed};
+use crate::config::{After, BlockList, Config, Feed};
 use crate::domain::ByteCount;
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -91,4 +91,23 @@ pub(super) fn feed(feed: &Feed, findings: &mut Findings) {
     if let Err(error) = after {
         findings.bad(&format!("{what}: after"), &error);
     }
+}
+
+/// Where a block list goes, and the program that is told of it.
+pub(super) fn list(list: &BlockList, path: Option<&str>, findings: &mut Findings) {
+    let what = format!("block list {}", list.name);
+    let dir = list.output.parent().unwrap_or(Path::new("/"));
+    if let Err(error) = writable(dir) {
+        return findings.bad(&what, &error);
+    }
+    let Some(program) = list.after.first() else {
+        return findings.ok(&what, format!("{} can be written", dir.display()));
+    };
+    let mut places = path.unwrap_or_default().split(':').map(|dir| Path::new(dir).join(program));
+    let found = if program.contains('/') { Path::new(program).is_file() } else { places.any(|file| file.is_file()) };
+    if found {
+        return findings.ok(&what, format!("{} can be written, then {program} runs", dir.display()));
+    }
+    let error = Error::usage(format!("there is no program {program} to run after it changed"));
+    findings.bad(&what, &error.hint("correct the list's after: a program with its arguments, with its whole path"));
 }

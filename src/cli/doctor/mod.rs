@@ -88,8 +88,9 @@ impl Doctor {
 fn examine(context: &mut Context<'_>, config: &Config, findings: &mut Findings) -> Result<()> {
     match &config.file {
         Some(file) => {
-            let (tenants, feeds) = (config.tenants.len(), config.feeds.len());
-            findings.ok("configuration", format!("{}: {tenants} tenant(s), {feeds} feed(s)", file.display()));
+            let (tenants, feeds, lists) = (config.tenants.len(), config.feeds.len(), config.blocks.len());
+            let counts = format!("{tenants} tenant(s), {feeds} feed(s), {lists} block list(s)");
+            findings.ok("configuration", format!("{}: {counts}", file.display()));
         }
         None => findings.doubt(
             "configuration",
@@ -100,6 +101,9 @@ fn examine(context: &mut Context<'_>, config: &Config, findings: &mut Findings) 
     host::state(config, findings);
     for feed in &config.feeds {
         host::feed(feed, findings);
+    }
+    for list in &config.blocks {
+        host::list(list, context.env.var("PATH"), findings);
     }
     if config.tenants.is_empty() {
         let error = Error::usage("no tenant is configured").hint("write a configuration with: logweir init");

@@ -5,8 +5,7 @@ use crate::config::{Config, Destination, credentials};
 use crate::domain::{CallBudget, TenantName, Urgency};
 use crate::error::{Error, Kind, Result};
 use crate::logs::vendor;
-use crate::service::scope::{OPERATIONS, suffices};
-use crate::service::{FailureKind, Service, Stream};
+use crate::service::{Failure, FailureKind, Query, Service, Stream, alerts, scope, subnets};
 use jiff::SignedDuration;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,17 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A clock further off than this is told; further than the second, and assertions and addresses are refused.
 const TOLD: SignedDuration = SignedDuration::from_secs(30);
 const TOO_FAR: SignedDuration = SignedDuration::from_secs(240);
-
-/// What the configuration wants of the service: the feature, and the operation of the permission table.
-fn wanted(config: &Config, name: &TenantName) -> Vec<(&'static str, &'static str)> {
-    let feeds = config.feeds.iter().any(|feed| feed.tenant == *name);
-    let mut wanted = Vec::new();
-    if feeds {
-        wanted.push(("upload logs", "upload"));
-    }
-    wanted.push(("read the continuous reports, to confirm uploads", "list_streams"));
-    wanted
-}
 
 /// Tries one tenant, step by step.
 pub(super) async fn tenant(
@@ -44,17 +32,22 @@ pub(super) async fn tenant(
         }
     };
     findings.show(context)?;
-    let token = service.token_roles().await;
-    let signed_in = token.is_ok();
-    let unreachable = token.as_ref().is_err_and(|failure| failure.kind == FailureKind::Unreachable);
-    match token {
-        Err(failure) => findings.bad(&what("token"), &Error::from(failure)),
-        Ok(roles) if roles.is_empty() => findings.ok(&what("token"), "a legacy token has the rights of its maker"),
-        Ok(roles) => permissions(&what("token"), &roles, &wanted(config, name), findings),
-    }
-    if unreachable {
-        // The same network would be waited for once more.
-        return Ok(());
+    let held = match service.token_roles().await {
+        Ok(held) => Some(held),
+        Err(failure) => {
+            let unreachable = failure.kind == FailureKind::Unreachable;
+            findings.bad(&what("token"), &Error::from(failure));
+            if unreachable {
+                // The same network would be waited for once more.
+                return Ok(());
+            }
+            None
+        }
+    };
+    match held.as_ref().map(|held| permission(config, name, held.as_deref())) {
+        Some(Ok(said)) => findings.ok(&what("token"), said),
+        Some(Err(error)) => findings.bad(&what("token"), &error),
+        None => {}
     }
     match service.probe(PATIENCE).await {
         Err(failure) => {
@@ -67,7 +60,14 @@ pub(super) async fn tenant(
         }
     }
     findings.show(context)?;
-    if !signed_in {
+    let Some(held) = held else { return Ok(()) };
+    let held = held.as_deref();
+    let reports = held.is_none_or(|held| scope::lacking(held, &[("discovery", "list_streams")]).is_empty());
+    if !reports && config.needs(name).is_empty() {
+        match another(&service, held.unwrap_or_default()).await {
+            Ok(said) => findings.ok(&what("service"), said),
+            Err(failure) => findings.bad(&what("service"), &Error::from(failure)),
+        }
         return Ok(());
     }
     match service.streams().await {
@@ -117,25 +117,32 @@ fn client(
     })
 }
 
-/// The token's roles against what the configured features need.
-fn permissions(what: &str, roles: &[String], wanted: &[(&str, &str)], findings: &mut Findings) {
-    let mut complete = true;
-    for (feature, name) in wanted {
-        let Some(operation) = OPERATIONS.iter().find(|operation| operation.name == *name) else { continue };
-        if suffices(roles, operation.scopes) {
-            continue;
+/// The scopes held beside those that the configuration needs; `held` is `None` for a legacy token.
+fn permission(config: &Config, name: &TenantName, held: Option<&[String]>) -> Result<String> {
+    let Some(held) = held else { return Ok("a legacy token has the rights of its maker".to_owned()) };
+    let has = if held.is_empty() { "no scope at all".to_owned() } else { held.join(", ") };
+    let needs = config.needs(name);
+    let least = scope::least(&needs).join(", ");
+    let lacking = scope::lacking(held, &needs);
+    if lacking.is_empty() {
+        let needed = if least.is_empty() { "nothing by itself".to_owned() } else { least };
+        return Ok(format!("holds {has}; the configuration needs {needed}"));
+    }
+    let wanted = scope::least(&lacking).join(", ");
+    Err(Error::new(Kind::Credentials, format!("the token lacks {wanted}"))
+        .cause(format!("it holds {has}; the least for this configuration is {least}"))
+        .hint(format!("add the permission {wanted} to the application in Entra and grant admin consent again")))
+}
+
+/// Asks for one record of whatever the scopes allow, where the reports are out of reach and nobody needs them.
+async fn another(service: &Service, held: &[String]) -> std::result::Result<String, Failure> {
+    for (permission, family) in [("alerts", &alerts::FAMILY), ("subnet", &subnets::FAMILY)] {
+        if scope::lacking(held, &[(permission, "list")]).is_empty() {
+            service.list(family, Query { limit: Some(1), ..Query::default() }).next().await?;
+            return Ok(format!("answers for {}", family.name));
         }
-        complete = false;
-        // The most of them also covers what else is configured.
-        let needed = operation.scopes.last().copied().unwrap_or_default();
-        let error = Error::new(Kind::Credentials, format!("the token may not {feature}: it lacks {needed}"))
-            .cause(format!("its roles are: {}", roles.join(", ")))
-            .hint(format!("add the permission {needed} to the application in Entra and grant admin consent again"));
-        findings.bad(what, &error);
     }
-    if complete {
-        findings.ok(what, format!("roles: {}", roles.join(", ")));
-    }
+    Ok("not asked: the scopes held allow nothing".to_owned())
 }
 
 fn clock(what: &str, ahead: Option<SignedDuration>, findings: &mut Findings) {
@@ -173,7 +180,7 @@ fn data_sources(config: &Config, name: &TenantName, streams: &[Stream], findings
             findings.bad(&what, &error.hint(near.unwrap_or_else(|| make.to_owned())));
             continue;
         };
-        let ours = vendor::find(feed.log_type.as_str()).and_then(|format| format.id).map(u64::from);
+        let ours = vendor::find(feed.log_type.as_str()).and_then(|format| format.id);
         match (ours, stream.log_type) {
             (Some(ours), Some(theirs)) if ours != theirs => findings.doubt(
                 &what,
