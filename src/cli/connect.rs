@@ -120,14 +120,15 @@ fn embedded(context: &mut Context<'_>, config: &Config, name: &TenantName) -> Re
         None => crate::embedded::local(&dir)?,
     };
     context.embedded.insert(dir, local.clone());
+    let crate::embedded::Application { tenant_id, client_id, secret } = local.application;
     Ok(Settings {
         tenant: name.clone(),
-        base_url: local.url,
+        base_url: local.url.clone(),
         cloud: Cloud::Commercial,
         allow_hosts: vec!["127.0.0.1".to_owned()],
-        authority: None,
-        graph: None,
-        auth: AuthMethod::Token(local.token),
+        authority: Some(local.url.clone()),
+        graph: Some(local.url),
+        auth: AuthMethod::ClientSecret { tenant_id, client_id, secret },
         proxy: None,
         ca_file: None,
     })

@@ -157,13 +157,13 @@ fn data_source_document(stream: &Stream) -> Value {
     json!({ "_id": stream.id, "displayName": stream.name, "logType": stream.log_type, "receiverType": "ftp" })
 }
 
-/// Data sources and how one is made: undocumented, seen in a client with a legacy token.
+/// Data sources and how one is made: undocumented, seen in a client.
 async fn data_sources(
     State(api): State<Api>,
     headers: HeaderMap,
     Query(query): Parameters,
 ) -> Result<Response, Refusal> {
-    api.admit(&headers, &[])?;
+    api.admit(&headers, READ)?;
     let number = |name: &str| query.get(name).and_then(|value| value.parse::<u64>().ok());
     let list: Vec<Value> =
         api.store.read(|state| state.streams.iter().filter(|s| !s.snapshot).map(data_source_document).collect());
@@ -173,7 +173,7 @@ async fn data_sources(
 
 /// Makes a data source; one of that name stays as it is.
 async fn make_data_source(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
-    api.admit(&headers, &[])?;
+    api.admit(&headers, MANAGE)?;
     let fields = fields(&body);
     let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
     let Ok(name) = text("displayName").parse::<DataSource>() else {

@@ -1,11 +1,11 @@
 //! `service.url = "embedded"`: one service for every process of a state directory, without a process of its own.
 //!
 //! Whoever has the lock of the directory serves; the others stand by and take over when it ends. The port is kept in a
-//! file, so that addresses stay what they were, and so is a legacy token that every process signs in with. Both files
+//! file, so that addresses stay what they were, and so is the application that every process signs in as. Both files
 //! are readable by their owner only.
 
-use super::store::{fresh_token, lock};
-use super::{Options, Rules, run};
+use super::store::{fresh_application, lock};
+use super::{Application, NewApplication, Options, Rules, run};
 use crate::config::secret::Secret;
 use crate::error::{Error, Kind, Result};
 use std::io::Write;
@@ -20,9 +20,12 @@ use std::time::Duration;
 pub struct Local {
     /// Its address.
     pub url: String,
-    /// What to sign in with.
-    pub token: Secret,
+    /// What to sign in as.
+    pub application: Application,
 }
+
+/// Every role there is, on a service that is one's own.
+const ROLES: [&str; 4] = ["discovery.manage", "investigation.manage", "settings.manage", "cloudapp-discovery.read.all"];
 
 /// How long the service may take to start, here or in another process.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -72,12 +75,15 @@ fn keep(dir: &Path, tell: &Sender<Result<Local>>) -> Result<()> {
 fn serve(dir: &Path, lock: std::fs::File, tell: &Sender<Result<Local>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed("cannot start the embedded service").cause(error))?;
-    let token = match known_token(dir) {
-        Some(token) => token,
+    let application = match known_application(dir) {
+        Some(application) => application,
         None => {
-            let token = fresh_token(dir, "local")?;
-            keep_private(&dir.join("local.token"), token.expose())?;
-            token
+            let roles = ROLES.map(str::to_owned);
+            let made = fresh_application(dir, &NewApplication { name: "local", roles: &roles, certificate: None })?;
+            let (tenant_id, client_id, secret) = (&made.tenant_id, &made.client_id, made.secret.expose());
+            let text = serde_json::json!({ "tenant_id": tenant_id, "client_id": client_id, "secret": secret });
+            keep_private(&dir.join("local.json"), &text.to_string())?;
+            made
         }
     };
     runtime.block_on(async {
@@ -91,7 +97,7 @@ fn serve(dir: &Path, lock: std::fs::File, tell: &Sender<Result<Local>>) -> Resul
         let running = run(Options { listen: SocketAddr::from(([127, 0, 0, 1], port)), ..usual }, lock).await?;
         keep_private(&dir.join("port"), &running.addr.port().to_string())?;
         // Who asked may have been told by the service before us.
-        let _ = tell.send(Ok(Local { url: format!("http://{}", running.addr), token }));
+        let _ = tell.send(Ok(Local { url: format!("http://{}", running.addr), application }));
         running.ended().await;
         Ok(())
     })
@@ -101,13 +107,15 @@ fn known_port(dir: &Path) -> Option<u16> {
     std::fs::read_to_string(dir.join("port")).ok()?.trim().parse().ok()
 }
 
-fn known_token(dir: &Path) -> Option<Secret> {
-    let text = std::fs::read_to_string(dir.join("local.token")).ok()?;
-    (!text.is_empty()).then(|| Secret::new(text))
+fn known_application(dir: &Path) -> Option<Application> {
+    let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(dir.join("local.json")).ok()?).ok()?;
+    let text = |name: &str| kept[name].as_str().map(str::to_owned);
+    let secret = Secret::new(text("secret")?);
+    Some(Application { tenant_id: text("tenant_id")?, client_id: text("client_id")?, secret })
 }
 
 fn known(dir: &Path) -> Option<Local> {
-    Some(Local { url: format!("http://127.0.0.1:{}", known_port(dir)?), token: known_token(dir)? })
+    Some(Local { url: format!("http://127.0.0.1:{}", known_port(dir)?), application: known_application(dir)? })
 }
 
 /// Replaces a file that only its owner may read; others see the old or the new one.
@@ -132,9 +140,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (first, second) = (local(dir.path()).unwrap(), local(dir.path()).unwrap());
         assert_eq!(first.url, second.url);
-        assert_eq!(first.token, second.token);
+        assert_eq!(first.application.secret, second.application.secret);
         use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(dir.path().join("local.token")).unwrap().permissions().mode();
+        let mode = std::fs::metadata(dir.path().join("local.json")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }

@@ -247,9 +247,14 @@ pub struct NewApplication<'n> {
 /// # Errors
 /// When the certificate cannot be read or the directory cannot be used.
 pub fn register_application(dir: &Path, new: &NewApplication<'_>) -> Result<Application> {
+    let _lock = lock(dir)?;
+    fresh_application(dir, new)
+}
+
+/// The same for who holds the lock.
+pub(super) fn fresh_application(dir: &Path, new: &NewApplication<'_>) -> Result<Application> {
     let certificate = new.certificate.map(certificate).transpose()?;
     let (fresh_id, secret) = (random()?, random()?);
-    let _lock = lock(dir)?;
     let store = Store::open(dir)?;
     let (tenant_id, client_id) = store.change(|state| {
         let known = state.applications.iter().find(|(_, known)| known.name == new.name).map(|(id, _)| id.clone());
@@ -278,11 +283,6 @@ fn certificate(pem: &[u8]) -> Result<String> {
 /// When the directory cannot be used.
 pub fn register_token(dir: &Path, name: &str) -> Result<Secret> {
     let _lock = lock(dir)?;
-    fresh_token(dir, name)
-}
-
-/// The same for who holds the lock.
-pub(super) fn fresh_token(dir: &Path, name: &str) -> Result<Secret> {
     let token = format!("{}{}", random()?, random()?);
     Store::open(dir)?.change(|state| {
         state.tokens.insert(name.to_owned(), hash(&token));

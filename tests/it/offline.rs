@@ -35,6 +35,7 @@ fn the_whole_job_runs_without_any_service_or_secret() {
     run(&sandbox, &["upload"], 0);
     assert_eq!(processed(&sandbox), 1);
     assert!(run(&sandbox, &["report", "categories", "--data-source", "HQ"], 0).contains("CLOUD_STORAGE"));
+    assert!(run(&sandbox, &["report", "apps", "--stream", "HQ"], 0).contains("Dropbox"));
     assert!(run(&sandbox, &["block", "fetch", "--appliance", "zscaler"], 0).starts_with('.'));
     assert!(run(&sandbox, &["status"], 0).contains("the counters of the service of tenant default"));
     assert!(run(&sandbox, &["doctor"], 0).contains("HQ exists"));
