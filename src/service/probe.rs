@@ -15,14 +15,14 @@ pub struct Probe {
 }
 
 impl Service {
-    /// Asks the service's host for its first page.
+    /// Asks the service's host for something that costs it nothing; any answer will do.
     ///
     /// # Errors
     /// [`FailureKind::Unreachable`] when no answer came within `patience`.
     pub async fn probe(&self, patience: Duration) -> Result<Probe, Failure> {
         let host = self.inner.base.host_str().unwrap_or_default();
         let started = Instant::now();
-        let request = self.inner.api.get(self.endpoint("/")).timeout(patience).send();
+        let request = self.inner.api.get(self.endpoint("/favicon.ico")).timeout(patience).send();
         let response = request.await.map_err(|error| {
             let failure = transport_failure(error, host);
             let kind = if failure.kind == FailureKind::MaybeDone { FailureKind::Unreachable } else { failure.kind };

@@ -6,17 +6,19 @@ use crate::block::official::OFFICIAL;
 use crate::block::script::{self, Judgement};
 use crate::domain::{TenantName, Urgency};
 use crate::error::{Error, Kind, Result};
-use crate::service::BlockType;
-use crate::ui::escape;
+use crate::service::{BlockType, BlockedApp};
+use crate::ui::{Format, Table, escape};
 use clap::{Args, ValueEnum};
+use serde_json::json;
 use std::path::PathBuf;
 
-/// Fetch the service's own block script, byte for byte
+/// Fetch the service's own block script, byte for byte, or without an appliance its verdict
 #[derive(Debug, Args)]
 pub struct Fetch {
-    /// The appliance: one of bluecoat, cisco-asa, fortigate, palo-alto, zscaler, juniper-srx, websense
+    /// The appliance: one of bluecoat, cisco-asa, fortigate, palo-alto, zscaler, juniper-srx, websense; without it the
+    /// verdict is shown, app by app, and as csv it is a source for block render --from
     #[arg(long, value_name = "NAME")]
-    appliance: String,
+    appliance: Option<String>,
     /// Fetch the banned or the allowed apps
     #[arg(long = "type", value_enum, default_value_t)]
     apps: Apps,
@@ -42,13 +44,17 @@ const SHOWN: usize = 10;
 
 impl Fetch {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
-        let format = official(&self.appliance)?;
+        let format = self.appliance.as_deref().map(official).transpose()?;
         let config = context.config()?;
         let ledger = connect::ledger(&config)?;
         let service = connect::service(context, &config, &self.tenant, &ledger, Urgency::Human)?;
         let apps = match self.apps {
             Apps::Banned => BlockType::Banned,
             Apps::Allowed => BlockType::Allowed,
+        };
+        let Some(format) = format else {
+            let verdict = crate::cli::block_on(async { Ok(service.block_pages(apps).await?) })?;
+            return self.show(context, &verdict);
         };
         let script = crate::cli::block_on(async { Ok(service.block_script(format, apps).await?) })?;
         let judgement = if self.no_check {
@@ -76,6 +82,39 @@ impl Fetch {
             None => context.ui.bytes(&script)?,
         }
         tell(context, format, &judgement)
+    }
+
+    /// The verdict as it is: a line an app for people, a document, or a row a domain.
+    fn show(&self, context: &mut Context<'_>, apps: &[BlockedApp]) -> Result<()> {
+        let table = |columns: &[&'static str]| Table::new(columns);
+        let text = match context.ui.format {
+            Format::Text => {
+                let mut table = table(&["app", "app_id", "domains"]);
+                for app in apps {
+                    table.row([app.name.clone().into(), app.app_id.into(), app.domains.join(" ").into()]);
+                }
+                table.text().into_bytes()
+            }
+            Format::Csv => {
+                let mut table = table(&["value", "app"]);
+                for (app, domain) in apps.iter().flat_map(|app| app.domains.iter().map(move |domain| (app, domain))) {
+                    table.row([domain.clone().into(), app.name.clone().into()]);
+                }
+                table.csv()
+            }
+            Format::Json => {
+                let apps: Vec<_> = apps
+                    .iter()
+                    .map(|app| json!({ "app": app.name, "app_id": app.app_id, "domains": app.domains }))
+                    .collect();
+                format!("{:#}\n", json!({ "apps": apps })).into_bytes()
+            }
+        };
+        let Some(path) = &self.output else { return context.ui.bytes(&text) };
+        let path = context.env.cwd.join(path);
+        write_atomically(&path, &text)?;
+        context.ui.note(format!("wrote {} ({} apps)", path.display(), apps.len()));
+        Ok(())
     }
 }
 
