@@ -27,6 +27,7 @@ mod pace;
 
 use deflate::Encoder;
 use flate2::Crc;
+use pace::Follow;
 pub use pace::{Backlog, Pace};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
@@ -61,6 +62,7 @@ struct State {
     given: u64,
     taken: u64,
     pace: Pace,
+    follow: Follow,
     /// Buffers to use again.
     spare: Vec<Vec<u8>>,
     failure: Option<io::Error>,
@@ -70,6 +72,11 @@ struct State {
 impl State {
     fn waiting(&self) -> usize {
         self.packed.values().map(|packed| packed.bytes.len()).sum()
+    }
+
+    fn level(&mut self, number: u64) -> u8 {
+        let queue = self.ready() as f64 / WAITING as f64;
+        self.pace.level(number, queue, &mut self.follow)
     }
 
     /// Finished bytes that only the sink keeps: those after a piece that is still under way do not count.
@@ -121,7 +128,7 @@ impl Shared {
                 state = self.piece.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            let level = state.pace.level(number, state.ready() as f64 / WAITING as f64);
+            let level = state.level(number);
             let out = state.spare.pop().unwrap_or_default();
             drop(state);
             self.room.notify_one();
@@ -152,11 +159,11 @@ impl Shared {
                 state = self.packed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
+            state.taken += 1;
             drop(state);
             crc.combine(&packed.crc);
             let written = sink.write_all(&packed.bytes);
             state = self.lock();
-            state.taken += 1;
             state.recycle(packed.bytes);
             self.room.notify_one();
             written?;
@@ -215,6 +222,7 @@ impl<W: Write + Send + 'static> GzipWriter<W> {
             given: 0,
             taken: 0,
             pace,
+            follow: Follow::new(),
             spare: Vec::new(),
             failure: None,
             ended: false,
