@@ -1,7 +1,7 @@
 //! `logweir activities`: list, show, feedback.
 
 use super::Context;
-use super::listing::{self, Column, Listing, Shown, View, column};
+use super::listing::{self, Column, Ids, Listing, Shown, View, column};
 use crate::domain::TenantName;
 use crate::error::Result;
 use crate::service::activities::{FAMILY, Feedback, SOURCES};
@@ -19,14 +19,7 @@ enum Action {
     /// List activities, newest first; past 5,000 by the service's scan mode
     List(Listing),
     /// Show whole activities
-    Show {
-        /// The activity's id; repeatable
-        #[arg(required = true, value_name = "ID")]
-        ids: Vec<String>,
-        /// The tenant, when the configuration has several
-        #[arg(long, value_name = "NAME", default_value = "default")]
-        tenant: TenantName,
-    },
+    Show(Ids),
     /// Tell Microsoft what an activity was
     Feedback {
         /// The activity's id
@@ -66,8 +59,8 @@ impl Activities {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
         match self.action {
             Action::List(listing) => listing.run(context, &FAMILY, &VIEW),
-            Action::Show { ids, tenant } => {
-                listing::fetch(context, &tenant, &VIEW, &ids, |service, id| async move { service.activity(&id).await })
+            Action::Show(ids) => {
+                listing::fetch(context, &ids, &VIEW, |service, id| async move { service.activity(&id).await })
             }
             Action::Feedback { id, value, text, contact_email, tenant } => {
                 let service = listing::client(context, &tenant)?;

@@ -1,7 +1,7 @@
-//! `logweir alerts`: list, show, mark, close.
+//! `logweir alerts`: list, show, mark, close; `export` has a file of its own.
 
 use super::Context;
-use super::listing::{self, Column, Listing, Shown, View, column};
+use super::listing::{self, Column, Ids, Listing, Shown, View, column};
 use crate::domain::{TenantName, nearest};
 use crate::error::{Error, Kind, Result};
 use crate::service::alerts::{self, CLOSINGS, Closing, FAMILY, RESOLUTIONS, Remarks, SEVERITIES, STATUSES};
@@ -30,16 +30,8 @@ enum Action {
     Unread(Ids),
     /// Close alerts
     Close(Close),
-}
-
-#[derive(Debug, Args)]
-struct Ids {
-    /// The alert's id; repeatable
-    #[arg(required = true, value_name = "ID")]
-    ids: Vec<String>,
-    /// The tenant, when the configuration has several
-    #[arg(long, value_name = "NAME", default_value = "default")]
-    tenant: TenantName,
+    /// Write each alert once, for a SIEM, going on where the last run stopped
+    Export(super::export::Export),
 }
 
 #[derive(Debug, Args)]
@@ -112,17 +104,12 @@ impl Alerts {
         match self.action {
             Action::List(listing) => listing.run(context, &FAMILY, &VIEW),
             Action::Show(ids) => {
-                listing::fetch(
-                    context,
-                    &ids.tenant,
-                    &VIEW,
-                    &ids.ids,
-                    |service, id| async move { service.alert(&id).await },
-                )
+                listing::fetch(context, &ids, &VIEW, |service, id| async move { service.alert(&id).await })
             }
             Action::Read(ids) => mark(context, &ids, true),
             Action::Unread(ids) => mark(context, &ids, false),
             Action::Close(close) => close.run(context),
+            Action::Export(export) => export.run(context),
         }
     }
 }

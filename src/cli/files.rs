@@ -1,8 +1,7 @@
 //! `logweir files`: list and show; the service lets a legacy token in only.
 
 use super::Context;
-use super::listing::{self, Column, Listing, Shown, View, column};
-use crate::domain::TenantName;
+use super::listing::{self, Column, Ids, Listing, Shown, View, column};
 use crate::error::Result;
 use crate::service::files::{FAMILY, SHARING, TYPES};
 use clap::{Args, Subcommand};
@@ -19,14 +18,7 @@ enum Action {
     /// List files
     List(Listing),
     /// Show whole records
-    Show {
-        /// The file's id; repeatable
-        #[arg(required = true, value_name = "ID")]
-        ids: Vec<String>,
-        /// The tenant, when the configuration has several
-        #[arg(long, value_name = "NAME", default_value = "default")]
-        tenant: TenantName,
-    },
+    Show(Ids),
 }
 
 const VIEW: View = View {
@@ -50,8 +42,8 @@ impl Files {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
         match self.action {
             Action::List(listing) => listing.run(context, &FAMILY, &VIEW),
-            Action::Show { ids, tenant } => {
-                listing::fetch(context, &tenant, &VIEW, &ids, |service, id| async move { service.file(&id).await })
+            Action::Show(ids) => {
+                listing::fetch(context, &ids, &VIEW, |service, id| async move { service.file(&id).await })
             }
         }
     }

@@ -81,6 +81,17 @@ pub(super) struct Listing {
     tenant: TenantName,
 }
 
+/// Records by id.
+#[derive(Debug, Args)]
+pub(super) struct Ids {
+    /// The record's id; repeatable
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<String>,
+    /// The tenant, when the configuration has several
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub tenant: TenantName,
+}
+
 /// The client of a tenant, for a person.
 pub(super) fn client(context: &mut Context<'_>, tenant: &TenantName) -> Result<Service> {
     let config = context.config()?;
@@ -272,18 +283,17 @@ pub(super) fn show(context: &mut Context<'_>, view: &View, found: &[Record]) -> 
 /// Fetches each of several records and shows them; all are tried, the first failure is told at the end.
 pub(super) fn fetch<F>(
     context: &mut Context<'_>,
-    tenant: &TenantName,
+    wanted: &Ids,
     view: &View,
-    ids: &[String],
     one: impl Fn(Service, String) -> F,
 ) -> Result<()>
 where
     F: Future<Output = std::result::Result<Record, crate::service::Failure>>,
 {
-    let service = client(context, tenant)?;
+    let service = client(context, &wanted.tenant)?;
     let (found, failed) = super::runtime()?.block_on(async {
         let (mut found, mut failed) = (Vec::new(), None);
-        for id in ids {
+        for id in &wanted.ids {
             match one(service.clone(), id.clone()).await {
                 Ok(record) => found.push(record),
                 Err(failure) => failed = failed.or(Some(Error::from(failure))),

@@ -17,6 +17,7 @@ mod demo;
 mod discover;
 mod doctor;
 mod entities;
+mod export;
 mod files;
 mod formats;
 mod help;

@@ -1,7 +1,7 @@
 //! `logweir subnets`: IP address ranges; `sync` brings them to what a CSV says, plan first.
 
 use super::Context;
-use super::listing::{self, Column, Listing, Shown, View, column};
+use super::listing::{self, Column, Ids, Listing, Shown, View, column};
 use crate::domain::TenantName;
 use crate::error::{Error, Kind, Result};
 use crate::service::subnets::{self, CATEGORIES, FAMILY, Plan, Range, Step, category, network};
@@ -65,16 +65,6 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
-struct Ids {
-    /// The range's id; repeatable
-    #[arg(required = true, value_name = "ID")]
-    ids: Vec<String>,
-    /// The tenant, when the configuration has several
-    #[arg(long, value_name = "NAME", default_value = "default")]
-    tenant: TenantName,
-}
-
-#[derive(Debug, Args)]
 struct Fields {
     /// A network such as 192.0.2.0/24 or 2001:db8::/32; repeatable
     #[arg(long = "network", value_name = "CIDR", value_parser = network)]
@@ -108,13 +98,7 @@ impl Subnets {
         match self.action {
             Action::List(listing) => listing.run(context, &FAMILY, &VIEW),
             Action::Show(ids) => {
-                listing::fetch(
-                    context,
-                    &ids.tenant,
-                    &VIEW,
-                    &ids.ids,
-                    |service, id| async move { service.subnet(&id).await },
-                )
+                listing::fetch(context, &ids, &VIEW, |service, id| async move { service.subnet(&id).await })
             }
             Action::Create { name, fields, tenant } => create(context, name, fields, &tenant),
             Action::Update { id, name, fields, tenant } => update(context, &id, name, fields, &tenant),

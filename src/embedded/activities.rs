@@ -1,65 +1,52 @@
 //! Activities: processed and refused logs, changes of the verdict; list with scan mode, fetch, feedback.
 
 use super::families::millis;
-use super::lists::{Asked, Served, list};
-use super::routes::{Api, Parameters, Refusal, answer, broken, invalid, not_found};
+use super::lists::{Family, Served, reading};
+use super::routes::{Api, Refusal, answer, broken, invalid, not_found};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::post;
 use serde_json::{Value, json};
 
 const READ: &[&str] = &["investigation.read", "investigation.manage"];
 
-const SERVED: Served = Served {
-    fields: &[
-        ("service", "appId"),
-        ("activity.id", "_id"),
-        ("activity.eventType", "eventTypeName"),
-        ("activity.eventActionType", "eventTypeName"),
-        ("activity.actionType", "eventTypeName"),
-        ("activityObject", "mainInfo.eventObjects.*.id"),
-        ("actionType", "eventTypeName"),
-        ("text", "description"),
-        ("date", "timestamp"),
-        ("created", "created"),
-        ("source", "source"),
-        ("user.username", "user.userName"),
-        ("entity", "user.userName"),
-        ("ip.address", "device.clientIP"),
-        ("location.country", "location.countryCode"),
-        ("userAgent.userAgent", "device.userAgent"),
-    ],
-    sort: &[("date", "timestamp"), ("created", "created")],
-    scan: Some("created"),
+const FAMILY: Family = Family {
+    path: "/v1/activities/",
+    scopes: READ,
+    served: Served {
+        fields: &[
+            ("service", "appId"),
+            ("activity.id", "_id"),
+            ("activity.eventType", "eventTypeName"),
+            ("activity.eventActionType", "eventTypeName"),
+            ("activity.actionType", "eventTypeName"),
+            ("activityObject", "mainInfo.eventObjects.*.id"),
+            ("actionType", "eventTypeName"),
+            ("text", "description"),
+            ("date", "timestamp"),
+            ("created", "created"),
+            ("source", "source"),
+            ("user.username", "user.userName"),
+            ("entity", "user.userName"),
+            ("ip.address", "device.clientIP"),
+            ("location.country", "location.countryCode"),
+            ("userAgent.userAgent", "device.userAgent"),
+        ],
+        sort: &[("date", "timestamp"), ("created", "created")],
+        scan: Some("created"),
+        hidden: &[],
+    },
+    documents: |store| store.families.read(|kept| kept.activities.clone()),
+    ids: &["_id"],
 };
 
 pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/v1/activities/", get(all).post(all))
-        .route("/v1/activities/{id}/", get(one))
+    reading(&FAMILY)
         // The one path of the API without a slash at its end.
         .route("/v1/activities/{id}/feedback", post(feedback))
-}
-
-async fn all(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    Query(query): Parameters,
-    body: Bytes,
-) -> Result<Response, Refusal> {
-    api.admit(&headers, READ)?;
-    let asked = Asked::read(&query, &body)?;
-    let documents = api.store.families.read(|kept| kept.activities.clone());
-    list(&documents, &asked, &SERVED, millis())
-}
-
-async fn one(State(api): State<Api>, headers: HeaderMap, Path(id): Path<String>) -> Result<Response, Refusal> {
-    api.admit(&headers, READ)?;
-    let found = api.store.families.read(|kept| kept.activities.iter().find(|activity| activity["_id"] == *id).cloned());
-    found.map(|activity| answer(StatusCode::OK, &activity)).ok_or_else(not_found)
 }
 
 async fn feedback(

@@ -1,40 +1,47 @@
 //! Alerts: what the engine found; list, fetch, read and unread, close.
 
 use super::families::{Kept, millis};
-use super::lists::{Asked, Served, list, matching};
-use super::routes::{Api, Parameters, Refusal, answer, broken, invalid, not_found};
+use super::lists::{Asked, Family, Served, matching, reading};
+use super::routes::{Api, Refusal, answer, broken, invalid, not_found};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::post;
 use serde_json::{Value, json};
 
 const READ: &[&str] = &["discovery.read", "discovery.manage", "investigation.read", "investigation.manage"];
 const CLOSE: &[&str] = &["discovery.manage", "investigation.manage"];
 
-const SERVED: Served = Served {
-    fields: &[
-        ("entity.entity", "entities.*.id"),
-        ("entity.ip", "entities.*.label"),
-        ("entity.service", "entities.*.id"),
-        ("entity.instance", "entities.*.inst"),
-        ("entity.policy", "entities.*.id"),
-        ("entity.file", "entities.*.id"),
-        ("alertOpen", "open"),
-        ("severity", "severityValue"),
-        ("resolutionStatus", "resolutionStatusValue"),
-        ("read", "read"),
-        ("date", "timestamp"),
-        ("resolutionDate", "closedTime"),
-        ("risk", "severityValue"),
-        ("alertType", "idValue"),
-        ("id", "_id"),
-        ("source", "stories"),
-    ],
-    sort: &[("date", "timestamp"), ("severity", "severityValue")],
-    scan: None,
+const FAMILY: Family = Family {
+    path: "/v1/alerts/",
+    scopes: READ,
+    served: Served {
+        fields: &[
+            ("entity.entity", "entities.*.id"),
+            ("entity.ip", "entities.*.label"),
+            ("entity.service", "entities.*.id"),
+            ("entity.instance", "entities.*.inst"),
+            ("entity.policy", "entities.*.id"),
+            ("entity.file", "entities.*.id"),
+            ("alertOpen", "open"),
+            ("severity", "severityValue"),
+            ("resolutionStatus", "resolutionStatusValue"),
+            ("read", "read"),
+            ("date", "timestamp"),
+            ("resolutionDate", "closedTime"),
+            ("risk", "severityValue"),
+            ("alertType", "idValue"),
+            ("id", "_id"),
+            ("source", "stories"),
+        ],
+        sort: &[("date", "timestamp"), ("severity", "severityValue")],
+        scan: None,
+        hidden: &["open", "read"],
+    },
+    documents: |store| store.families.read(searchable),
+    ids: &["_id"],
 };
 
 /// A way to close: its word, its number, and the reasons it takes.
@@ -51,9 +58,7 @@ const WAYS: &[Way] = &[
 ];
 
 pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/v1/alerts/", get(all).post(all))
-        .route("/v1/alerts/{id}/", get(one))
+    reading(&FAMILY)
         .route("/v1/alerts/{id}/read/", post(|api, headers, id| mark(api, headers, id, 1)))
         .route("/v1/alerts/{id}/unread/", post(|api, headers, id| mark(api, headers, id, 0)))
         .route("/v1/alerts/close_benign/", post(|api, headers, body| close(api, headers, body, &WAYS[0])))
@@ -72,23 +77,6 @@ fn searchable(kept: &Kept) -> Vec<Value> {
             alert
         })
         .collect()
-}
-
-async fn all(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    Query(query): Parameters,
-    body: Bytes,
-) -> Result<Response, Refusal> {
-    api.admit(&headers, READ)?;
-    let asked = Asked::read(&query, &body)?;
-    list(&api.store.families.read(searchable), &asked, &SERVED, millis())
-}
-
-async fn one(State(api): State<Api>, headers: HeaderMap, Path(id): Path<String>) -> Result<Response, Refusal> {
-    api.admit(&headers, READ)?;
-    let found = api.store.families.read(|kept| kept.alerts.iter().find(|alert| alert["_id"] == *id).cloned());
-    found.map(|alert| answer(StatusCode::OK, &alert)).ok_or_else(not_found)
 }
 
 async fn mark(
@@ -128,7 +116,7 @@ async fn close(
         _ => Vec::new(),
     };
     let documents = api.store.families.read(searchable);
-    let ids: Vec<String> = matching(documents.iter(), &filters, &SERVED, now)?
+    let ids: Vec<String> = matching(documents.iter(), &filters, &FAMILY.served, now)?
         .into_iter()
         .filter_map(|alert| alert["_id"].as_str().map(str::to_owned))
         .collect();

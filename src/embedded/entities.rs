@@ -1,12 +1,11 @@
 //! Entities: the users and addresses that appeared in logs; list, fetch, tree.
 
-use super::families::{Entity, iso, millis};
+use super::families::{Entity, iso};
 use super::insight::OWN_APP;
-use super::lists::{Asked, Served, list};
-use super::routes::{Api, Parameters, Refusal, answer, invalid, not_found};
+use super::lists::{Family, Served, reading};
+use super::routes::{Api, Refusal, answer, invalid, not_found};
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
@@ -16,30 +15,36 @@ use serde_json::{Value, json};
 
 const READ: &[&str] = &["investigation.read", "investigation.manage"];
 
-const SERVED: Served = Served {
-    fields: &[
-        ("type", "type"),
-        ("isAdmin", "isAdmin"),
-        ("entity", "id"),
-        ("userGroups", "userGroups.*._id"),
-        ("app", "appData.saas"),
-        ("instance", "appData.instance"),
-        ("isExternal", "isExternal"),
-        ("domain", "domain"),
-        ("organization", "organization"),
-        ("lastSeen", "lastSeen"),
-        ("status", "status"),
-        ("score", "threatScore"),
-    ],
-    sort: &[("date", "lastSeen"), ("severity", "threatScore"), ("lastSeen", "lastSeen")],
-    scan: None,
+const FAMILY: Family = Family {
+    path: "/v1/entities/",
+    scopes: READ,
+    served: Served {
+        fields: &[
+            ("type", "type"),
+            ("isAdmin", "isAdmin"),
+            ("entity", "id"),
+            ("userGroups", "userGroups.*._id"),
+            ("app", "appData.saas"),
+            ("instance", "appData.instance"),
+            ("isExternal", "isExternal"),
+            ("domain", "domain"),
+            ("organization", "organization"),
+            ("lastSeen", "lastSeen"),
+            ("status", "status"),
+            ("score", "threatScore"),
+        ],
+        sort: &[("date", "lastSeen"), ("severity", "threatScore"), ("lastSeen", "lastSeen")],
+        scan: None,
+        hidden: &[],
+    },
+    documents: |store| {
+        store.families.read(|kept| kept.entities.iter().map(|(name, entity)| document(name, entity)).collect())
+    },
+    ids: &[],
 };
 
 pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/v1/entities/", get(all).post(all))
-        .route("/v1/entities/{key}/", get(one))
-        .route("/v1/entities/{key}/retrieve_tree/", get(tree))
+    reading(&FAMILY).route("/v1/entities/{key}/", get(one)).route("/v1/entities/{key}/retrieve_tree/", get(tree))
 }
 
 /// The record as the remote service shapes it, the odd text in `username` included.
@@ -56,19 +61,6 @@ fn document(name: &str, entity: &Entity) -> Value {
         "username": format!("{{'id': '{}', 'saas': {OWN_APP}, 'inst': 0}}", name.replace('\'', "\\'")),
         "transactions": entity.transactions, "bytesUp": entity.bytes_up, "bytesDown": entity.bytes_down,
     })
-}
-
-async fn all(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    Query(query): Parameters,
-    body: Bytes,
-) -> Result<Response, Refusal> {
-    api.admit(&headers, READ)?;
-    let asked = Asked::read(&query, &body)?;
-    let documents: Vec<Value> =
-        api.store.families.read(|kept| kept.entities.iter().map(|(name, entity)| document(name, entity)).collect());
-    list(&documents, &asked, &SERVED, millis())
 }
 
 /// The entity that a key of base64 names; a broken key is a bad request, as the remote service has it.

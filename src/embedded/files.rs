@@ -1,41 +1,43 @@
 //! Files: the logs that were uploaded. No permission scope lets anybody in, only a legacy token.
 
-use super::families::{iso, millis};
+use super::families::iso;
 use super::insight::OWN_APP;
-use super::lists::{Asked, Served, list};
-use super::routes::{Api, Parameters, Refusal, answer, not_found};
+use super::lists::{Family, Served, reading};
+use super::routes::Api;
 use super::store::State as Kept;
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
-use axum::routing::get;
 use serde_json::{Value, json};
 
-const SERVED: Served = Served {
-    fields: &[
-        ("service", "appId"),
-        ("instance", "instId"),
-        ("fileType", "ftype"),
-        ("filename", "name"),
-        ("fileId", "id|_id"),
-        ("sharing", "facl"),
-        ("extension", "extension"),
-        ("mimeType", "mimeType"),
-        ("modifiedDate", "modifiedDate"),
-        ("createdDate", "createdDate"),
-        ("owner.entity", "ownerAddress"),
-        ("trashed", "isTrashed"),
-        ("folder", "isFolder"),
-        ("quarantined", "isQuarantined"),
-    ],
-    sort: &[("modifiedDate", "modifiedDate")],
-    scan: None,
+const FAMILY: Family = Family {
+    path: "/v1/files/",
+    scopes: &[],
+    served: Served {
+        fields: &[
+            ("service", "appId"),
+            ("instance", "instId"),
+            ("fileType", "ftype"),
+            ("filename", "name"),
+            ("fileId", "id|_id"),
+            ("sharing", "facl"),
+            ("extension", "extension"),
+            ("mimeType", "mimeType"),
+            ("modifiedDate", "modifiedDate"),
+            ("createdDate", "createdDate"),
+            ("owner.entity", "ownerAddress"),
+            ("trashed", "isTrashed"),
+            ("folder", "isFolder"),
+            ("quarantined", "isQuarantined"),
+        ],
+        sort: &[("modifiedDate", "modifiedDate")],
+        scan: None,
+        hidden: &[],
+    },
+    documents: |store| store.read(documents),
+    ids: &["_id", "id"],
 };
 
 pub(super) fn routes() -> Router<Api> {
-    Router::new().route("/v1/files/", get(all).post(all)).route("/v1/files/{id}/", get(one))
+    reading(&FAMILY)
 }
 
 /// The uploads as records; the enumerations come as pairs beside bare numbers, as the remote service has them.
@@ -57,21 +59,4 @@ fn documents(state: &Kept) -> Vec<Value> {
             })
         })
         .collect()
-}
-
-async fn all(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    Query(query): Parameters,
-    body: Bytes,
-) -> Result<Response, Refusal> {
-    api.admit(&headers, &[])?;
-    let asked = Asked::read(&query, &body)?;
-    list(&api.store.read(documents), &asked, &SERVED, millis())
-}
-
-async fn one(State(api): State<Api>, headers: HeaderMap, Path(id): Path<String>) -> Result<Response, Refusal> {
-    api.admit(&headers, &[])?;
-    let found = api.store.read(documents).into_iter().find(|file| file["_id"] == *id || file["id"] == *id);
-    found.map(|file| answer(StatusCode::OK, &file)).ok_or_else(not_found)
 }

@@ -1,10 +1,15 @@
 //! Lists as the remote service gives them: filters, sorting, pages of at most 100, scan mode; asked by GET or POST, in
 //! JSON or as a form, numbers as numbers or as text.
 
-use super::routes::{Refusal, answer, invalid};
+use super::families::millis;
+use super::routes::{Api, Parameters, Refusal, answer, invalid, not_found};
+use super::store::Store;
+use axum::Router;
 use axum::body::Bytes;
-use axum::http::StatusCode;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use axum::routing::get;
 use serde_json::{Map, Value, json};
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -22,6 +27,47 @@ pub(super) struct Served {
     pub sort: &'static [(&'static str, &'static str)],
     /// Whether scan mode is offered, by this field in milliseconds.
     pub scan: Option<&'static str>,
+    /// Fields that filters look at and nobody is shown.
+    pub hidden: &'static [&'static str],
+}
+
+impl Served {
+    fn shown(&self, mut document: Value) -> Value {
+        if let Some(fields) = document.as_object_mut() {
+            fields.retain(|name, _| !self.hidden.contains(&name.as_str()));
+        }
+        document
+    }
+}
+
+/// A family that is read: a list, and one record by its id.
+pub(super) struct Family {
+    /// The list's path; a record's lies below it.
+    pub path: &'static str,
+    /// Any of these lets in; none but a legacy token's owner when there are none.
+    pub scopes: &'static [&'static str],
+    pub served: Served,
+    /// Every record, oldest first.
+    pub documents: fn(&Store) -> Vec<Value>,
+    /// The fields that a record is found by; none where it is not found by its id.
+    pub ids: &'static [&'static str],
+}
+
+/// The calls that read a family.
+pub(super) fn reading(family: &'static Family) -> Router<Api> {
+    let all = move |State(api): State<Api>, headers: HeaderMap, Query(query): Parameters, body: Bytes| async move {
+        api.admit(&headers, family.scopes)?;
+        let asked = Asked::read(&query, &body)?;
+        list(&(family.documents)(&api.store), &asked, &family.served, millis())
+    };
+    let one = move |State(api): State<Api>, headers: HeaderMap, Path(id): Path<String>| async move {
+        api.admit(&headers, family.scopes)?;
+        let named = |document: &Value| family.ids.iter().any(|key| document[*key] == *id);
+        let found = (family.documents)(&api.store).into_iter().find(named);
+        found.map(|document| answer(StatusCode::OK, &family.served.shown(document))).ok_or_else(not_found)
+    };
+    let router = Router::new().route(family.path, get(all).post(all));
+    if family.ids.is_empty() { router } else { router.route(&format!("{}{{id}}/", family.path), get(one)) }
 }
 
 /// What was asked for.
@@ -197,7 +243,7 @@ pub(super) fn matching<'d>(
 }
 
 /// The answer to a list call. `documents` are oldest first.
-pub(super) fn list(documents: &[Value], asked: &Asked, served: &Served, now: i64) -> Result<Response, Refusal> {
+fn list(documents: &[Value], asked: &Asked, served: &Served, now: i64) -> Result<Response, Refusal> {
     let filters = asked.filters()?;
     let mut found = matching(documents.iter(), &filters, served, now)?;
     let total = found.len();
@@ -207,7 +253,7 @@ pub(super) fn list(documents: &[Value], asked: &Asked, served: &Served, now: i64
         if !SCAN.contains(&limit) {
             return Err(invalid("limit", &limit.to_string()));
         }
-        return Ok(scan(found, filters, field, limit));
+        return Ok(scan(found, filters, field, limit, served));
     }
     let ascending = match asked.text("sortDirection") {
         None | Some("desc" | "dsc") => false,
@@ -233,14 +279,20 @@ pub(super) fn list(documents: &[Value], asked: &Asked, served: &Served, now: i64
         return Err(invalid("skip", &skip.to_string()));
     }
     let more = total > skip.saturating_add(limit);
-    let data: Vec<&Value> = found.into_iter().skip(skip).take(limit).collect();
+    let data: Vec<Value> = found.into_iter().skip(skip).take(limit).map(|found| served.shown(found.clone())).collect();
     let document =
         json!({ "data": data, "hasNext": more, "max": LARGEST_PAGE, "total": total, "moreThanTotal": false });
     Ok(answer(StatusCode::OK, &document))
 }
 
 /// A page of a scan, newest first. Records of one moment are never split over two pages: the last ones are dropped.
-fn scan(mut found: Vec<&Value>, mut filters: Map<String, Value>, field: &str, limit: usize) -> Response {
+fn scan(
+    mut found: Vec<&Value>,
+    mut filters: Map<String, Value>,
+    field: &str,
+    limit: usize,
+    served: &Served,
+) -> Response {
     let moment = |document: &Value| document[field].as_i64().unwrap_or_default();
     found.sort_by_key(|document| std::cmp::Reverse(moment(document)));
     let mut end = limit.min(found.len());
@@ -255,7 +307,8 @@ fn scan(mut found: Vec<&Value>, mut filters: Map<String, Value>, field: &str, li
         };
     }
     let more = end < found.len();
-    let mut document = json!({ "data": &found[..end], "hasNext": more });
+    let data: Vec<Value> = found[..end].iter().map(|found| served.shown((*found).clone())).collect();
+    let mut document = json!({ "data": data, "hasNext": more });
     if more {
         let slot = filters.entry(field).or_insert_with(|| json!({}));
         slot["lte"] = moment(found[end]).into();

@@ -1,14 +1,14 @@
 //! IP address ranges: list, create, replace, delete, with the remote service's checks and oddities.
 
 use super::families::{Kept, millis};
-use super::lists::{Asked, Served, list};
-use super::routes::{Api, Parameters, Refusal, answer, broken, invalid, not_found};
+use super::lists::{Family, Served, reading};
+use super::routes::{Api, Refusal, answer, broken, invalid, not_found};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{self, post};
 use serde_json::{Value, json};
 use std::net::IpAddr;
 
@@ -17,38 +17,27 @@ const MANAGE: &[&str] = &["settings.manage", "investigation.manage"];
 /// Most ranges that are kept.
 const MOST: usize = 10_000;
 
-const SERVED: Served = Served {
-    fields: &[("category", "category"), ("tags", "tags.*.id"), ("builtIn", "builtIn")],
-    sort: &[("name", "name"), ("category", "category"), ("tags", "tags.0.name")],
-    scan: None,
+const FAMILY: Family = Family {
+    path: "/v1/subnet/",
+    scopes: READ,
+    served: Served {
+        fields: &[("category", "category"), ("tags", "tags.*.id"), ("builtIn", "builtIn")],
+        sort: &[("name", "name"), ("category", "category"), ("tags", "tags.0.name")],
+        scan: None,
+        hidden: &[],
+    },
+    documents: |store| store.families.read(|kept| kept.subnets.clone()),
+    ids: &["_id"],
 };
 
 pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/v1/subnet/", get(all).post(all))
+    // The introduction of the documentation spells the list without a version.
+    const UNVERSIONED: Family = Family { path: "/subnet/", ids: &[], ..FAMILY };
+    reading(&FAMILY)
+        .merge(reading(&UNVERSIONED))
         .route("/v1/subnet/create_rule/", post(create))
         .route("/v1/subnet/{id}/update_rule/", post(update))
-        .route("/v1/subnet/{id}/", get(one).delete(delete))
-        // The introduction of the documentation spells the list without a version.
-        .route("/subnet/", get(all).post(all))
-}
-
-async fn all(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    Query(query): Parameters,
-    body: Bytes,
-) -> Result<Response, Refusal> {
-    api.admit(&headers, READ)?;
-    let asked = Asked::read(&query, &body)?;
-    let documents = api.store.families.read(|kept| kept.subnets.clone());
-    list(&documents, &asked, &SERVED, millis())
-}
-
-async fn one(State(api): State<Api>, headers: HeaderMap, Path(id): Path<String>) -> Result<Response, Refusal> {
-    api.admit(&headers, READ)?;
-    let found = api.store.families.read(|kept| kept.subnets.iter().find(|range| range["_id"] == *id).cloned());
-    found.map(|range| answer(StatusCode::OK, &range)).ok_or_else(not_found)
+        .route("/v1/subnet/{id}/", routing::delete(delete))
 }
 
 /// A network as a record holds it: the text as typed, the address in expanded IPv6, the mask counted there.

@@ -1,4 +1,4 @@
-//! The memory: which files were seen, where each shipment is, which calls were made.
+//! The memory: which files were seen, where each shipment is, which calls were made, how far alerts were exported.
 //!
 //! All SQL of the crate stands in this folder. The interface is transitions, not tables. A shipment is a list of slices
 //! of files; a file whose slices cover it is done. Invariants:
@@ -16,6 +16,7 @@
 //!   last step. One found between the two was interrupted.
 
 mod budget;
+mod exports;
 mod files;
 mod publications;
 mod schema;
@@ -23,6 +24,7 @@ mod shipments;
 mod stage;
 mod work;
 
+pub use exports::ExportCursor;
 pub use files::{FileMark, ReadyFile, Seen, Skipped, Slice};
 pub use publications::{ListFile, ListState, NewPublication, Publication, PublicationState};
 pub use shipments::{Baseline, Shipment};

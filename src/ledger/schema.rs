@@ -162,6 +162,23 @@ const MIGRATIONS: &[&str] = &["
         PRIMARY KEY (list, version, position),
         FOREIGN KEY (list, version) REFERENCES publication (list, version) ON DELETE CASCADE
     ) STRICT;
+", "
+    -- How far alerts were exported to each destination, and which ones within the window before that.
+    CREATE TABLE export (
+        tenant TEXT NOT NULL,
+        name TEXT NOT NULL,
+        since INTEGER NOT NULL,
+        newest INTEGER NOT NULL,
+        PRIMARY KEY (tenant, name)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE exported (
+        tenant TEXT NOT NULL,
+        name TEXT NOT NULL,
+        id TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (tenant, name, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX exported_at ON exported (tenant, name, at);
 "];
 
 /// Switches to the write-ahead log, once in the life of a file. SQLite does not wait for others while it does so, as it

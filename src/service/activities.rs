@@ -90,6 +90,8 @@ pub struct Feedback {
 
 impl Service {
     /// One activity by its id.
+    /// Needs `Investigation.read` or `Investigation.manage` \[documented\]. Times in the record are in milliseconds, whole or not
+    /// \[seen in clients\].
     ///
     /// # Errors
     /// As the API fails; repeated where that helps.
@@ -99,6 +101,7 @@ impl Service {
 
     /// Sends feedback on an activity. The documentation names the value `feedback` in its table and `feedbackValue` in
     /// its sample: both are sent. The answer is not looked at \[documented, in conflict\].
+    /// Needs `Investigation.read` or `Investigation.manage` \[documented\].
     ///
     /// # Errors
     /// As the API fails.

@@ -172,6 +172,7 @@ impl From<&Record> for Alert {
 
 impl Service {
     /// One alert by its id.
+    /// Needs any scope of Discovery or Investigation \[documented\]. Times in the record are in milliseconds \[documented\].
     ///
     /// # Errors
     /// As the API fails; repeated where that helps.
@@ -180,6 +181,7 @@ impl Service {
     }
 
     /// Marks an alert read or unread. What the service answers is documented nowhere and not looked at.
+    /// Needs any scope of Discovery or Investigation \[documented\].
     ///
     /// # Errors
     /// As the API fails; repeated where that helps.

@@ -41,6 +41,7 @@ const PAGE: usize = 100;
 
 impl Service {
     /// The service's own script for an appliance, byte for byte. `format` is the service's numeric format.
+    /// Needs `Discovery.manage` \[documented\].
     ///
     /// # Errors
     /// As the API fails; repeated where that helps.
@@ -51,6 +52,7 @@ impl Service {
     }
 
     /// The verdict with the app of each domain, all pages.
+    /// Needs `Discovery.manage` \[documented\]; that the call without a format answers JSON in pages is \[seen in clients\].
     ///
     /// # Errors
     /// As the API fails; repeated where that helps.

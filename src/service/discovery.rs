@@ -88,6 +88,7 @@ fn unreadable(what: &str) -> Failure {
 
 impl Service {
     /// Asks for an upload address for a file of this name and log type.
+    /// Needs `Discovery.manage` \[documented\]. How long the address is good stands in its signature \[inferred\].
     ///
     /// # Errors
     /// As the API fails; repeated where that helps.
@@ -111,6 +112,7 @@ impl Service {
     }
 
     /// Tells the service that a blob is whole. Not repeated unless the call surely did not take place.
+    /// Needs `Discovery.manage` \[documented\]. The answer's `success` and `inputStreamId` are \[seen in clients\] only.
     ///
     /// # Errors
     /// [`FailureKind::MaybeDone`] when the answer was lost; `UnknownDataSource` with the nearest names left to the
@@ -179,6 +181,7 @@ impl Service {
     }
 
     /// The continuous reports. Every envelope seen in the field is understood.
+    /// Needs `Discovery.read` or `Discovery.manage` \[documented\]; the envelope differs between documentation and what clients see.
     ///
     /// # Errors
     /// As the API fails; repeated where that helps.
@@ -191,6 +194,7 @@ impl Service {
     }
 
     /// The categories of the apps that a report found, all pages.
+    /// Needs `Discovery.read` or `Discovery.manage` \[documented\]. The period is in days, 1 to 90.
     ///
     /// # Errors
     /// As the API fails; repeated where that helps.

@@ -56,6 +56,7 @@ impl EntityKey {
 
 impl Service {
     /// One entity. A broken key would be answered with 400; ours are built.
+    /// Needs `Investigation.read` or `Investigation.manage` \[documented\].
     ///
     /// # Errors
     /// As the API fails; repeated where that helps.
@@ -65,6 +66,7 @@ impl Service {
     }
 
     /// A user with all accounts. The documentation calls the key "the ID"; the same key is meant \[inferred\].
+    /// Needs `Investigation.read` or `Investigation.manage` \[documented\].
     ///
     /// # Errors
     /// As the API fails; repeated where that helps.

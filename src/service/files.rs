@@ -49,6 +49,7 @@ pub const FAMILY: Family = Family {
 
 impl Service {
     /// One file by its id.
+    /// In no permission scope: only a legacy token is let in \[seen by users\]. Times are in milliseconds, one of them in ISO 8601.
     ///
     /// # Errors
     /// As the API fails; repeated where that helps.

@@ -2,6 +2,12 @@
 //!
 //! It owns tokens, retries and the wire shapes. It never prints, never stores a signed address, and never sends a
 //! bearer token to storage. Every call to the API draws from the tenant's budget first.
+//!
+//! The documentation of a call says its permission, its units, and how its facts are known: *documented* by the vendor,
+//! *seen in clients* that talk to the live service, or *inferred*; where it is not the first, the code takes more shapes
+//! than one. "As the API fails" means: [`FailureKind::Credentials`] when token or secret is refused,
+//! [`FailureKind::Forbidden`] with the scopes that would do and those held, [`FailureKind::Throttled`] and
+//! [`FailureKind::Unreachable`] after the tries are used up, [`FailureKind::Refused`] for every other no.
 
 pub mod activities;
 pub mod alerts;
@@ -22,6 +28,7 @@ mod retry;
 pub mod scope;
 #[cfg(test)]
 mod script;
+pub mod siem;
 pub mod subnets;
 mod transport;
 
@@ -313,6 +320,11 @@ impl Service {
     pub async fn token_roles(&self) -> Result<Option<Vec<String>>, Failure> {
         let token = self.inner.tokens.current(&self.inner.api).await?;
         Ok((!token.legacy()).then(|| token.scopes()))
+    }
+
+    /// The host of the API: what tells one tenant from another to a person.
+    pub fn host(&self) -> String {
+        self.inner.base.host_str().unwrap_or_default().to_owned()
     }
 
     /// Who is signed in.

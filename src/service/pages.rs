@@ -142,7 +142,9 @@ pub struct Pages {
 }
 
 impl Service {
-    /// Lists a family. Needs the family's permission to list; see [`super::scope`].
+    /// Lists a family, page by page. Needs the family's permission to list \[documented\]; see [`super::scope`]. Paging by
+    /// `skip` and `hasNext` is \[documented\], that `skip` ends at 5,000 is \[seen in clients\], that a list may change while
+    /// it is read is \[inferred\]. No call is made before [`Pages::next`].
     pub fn list(&self, family: &Family, query: Query) -> Pages {
         let scan = family.scan && query.limit.is_none_or(|limit| limit > SKIP_END);
         Pages {

@@ -199,6 +199,7 @@ pub fn plan(present: &[Record], wanted: &[Range], delete: bool) -> Plan {
 
 impl Service {
     /// One range by its id. The call is documented nowhere, and in use by one product.
+    /// Needs what listing ranges needs \[inferred\]: any scope of Settings or Investigation.
     ///
     /// # Errors
     /// As the API fails; repeated where that helps.
@@ -207,6 +208,8 @@ impl Service {
     }
 
     /// Makes a range and returns its id, which arrives as a JSON string.
+    /// Needs `Settings.manage` or `Investigation.manage` \[documented\]. That the provider counts only with
+    /// `overrideOrganization` is \[inferred from the vendor's script\]: both are sent.
     ///
     /// # Errors
     /// As the API fails; [`FailureKind::MaybeDone`] when the answer was lost.
@@ -227,6 +230,7 @@ impl Service {
 
     /// Replaces a range as a whole. The id goes with the name, or the service's check for a unique name may trip
     /// \[inferred from the vendor's scripts\].
+    /// Needs `Settings.manage` or `Investigation.manage`; what is left out is emptied \[documented\].
     ///
     /// # Errors
     /// As the API fails; repeated where that helps.
@@ -239,6 +243,7 @@ impl Service {
     }
 
     /// Deletes a range.
+    /// Needs `Settings.manage` or `Investigation.manage` \[documented\].
     ///
     /// # Errors
     /// As the API fails; [`FailureKind::MaybeDone`] when the answer was lost.

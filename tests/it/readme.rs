@@ -37,6 +37,7 @@ fn every_flag_named_exists() {
         ["report", "apps"],
         ["alerts", "list"],
         ["alerts", "close"],
+        ["alerts", "export"],
         ["entities", "show"],
         ["subnets", "sync"],
     ] {
