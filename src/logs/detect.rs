@@ -169,7 +169,8 @@ fn marked(sign: &Sign, line: &[u8]) -> bool {
 /// How much a sign demands: of two that fit, the one that demands more says more.
 fn weight(sign: &Sign) -> usize {
     let shortest = sign.any.iter().map(|text| text.len()).min().unwrap_or(0);
-    let head = sign.head.iter().map(|text| text.len()).min().unwrap_or(0);
+    // What a header line of the file says goes before what its lines look like.
+    let head = sign.head.iter().map(|text| text.len() + 100).min().unwrap_or(0);
     sign.all.iter().map(|text| text.len()).sum::<usize>() + shortest + head
 }
 

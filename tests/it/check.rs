@@ -106,6 +106,10 @@ fn detect_names_the_type_the_runner_up_and_what_tells_them_apart() {
         (0..300).map(|n| if n % 100 == 7 { "reopened by logrotate\n".into() } else { squid(1, n) }).collect();
     sandbox.write("noisy.log", &noisy);
     sandbox.run(&["formats", "detect", "noisy.log"], 0);
+    // What the header of a file says goes before what its lines look like.
+    let wsa = sample("CISCO_IRONPORT_WSA_II");
+    let ran = sandbox.run(&["formats", "detect", wsa.to_str().expect("UTF-8")], 0);
+    assert!(ran.stdout.contains(": CISCO_IRONPORT_WSA_II ("), "{}", ran.stdout);
     // Two types in one file are said, and not acted on.
     let forti = std::fs::read_to_string(sample("FORTIGATE")).expect("a sample");
     sandbox.write("mixed.log", &(good(40) + &forti));
@@ -253,6 +257,7 @@ fn the_document_of_check_carries_everything() {
     assert_eq!(reject["examples"][0]["text"], "broken");
     assert_eq!(reject["examples"].as_array().map(Vec::len), Some(3));
     assert_eq!(summary["time"]["older_than_90_days"], 1);
+    assert!(summary["time"]["older_share"].as_f64().is_some_and(|share| share > 0.002 && share < 0.003));
     assert_eq!(summary["direction"]["outbound_share"], 1.0);
     assert_eq!((&summary["users"], summary["top_hosts"].as_array().map(Vec::len)), (&1.into(), Some(3)));
     assert!((190..=210).contains(&summary["addresses"].as_u64().expect("a count")), "{}", summary["addresses"]);

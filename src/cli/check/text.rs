@@ -83,9 +83,12 @@ fn facts(summary: &Summary, row: &mut impl FnMut(&str, String)) {
         (Some(first), Some(last)) => format!("{first} to {last}"),
         _ => "none".to_owned(),
     };
-    for (count, what) in [(time.older_than_90_days, "older than 90 days"), (time.in_the_future, "in the future")] {
+    for (count, share, what) in [
+        (time.older_than_90_days, time.older_share, "older than 90 days"),
+        (time.in_the_future, time.future_share, "in the future"),
+    ] {
         if count > 0 {
-            let _ = write!(when, ", {} {what}", grouped(count));
+            let _ = write!(when, ", {} ({}) {what}", grouped(count), percent(share));
         }
     }
     row("time", when);

@@ -82,8 +82,12 @@ pub struct Times {
     pub dated: u64,
     /// Those older than 90 days.
     pub older_than_90_days: u64,
+    /// Their share of those with a time, 0 to 1.
+    pub older_share: f64,
     /// Those more than 14 hours ahead.
     pub in_the_future: u64,
+    /// Their share of those with a time, 0 to 1.
+    pub future_share: f64,
 }
 
 /// Where the transactions went.
@@ -187,7 +191,9 @@ impl Quality {
                 last: (dated > 0).then(|| when(self.last)).flatten(),
                 dated,
                 older_than_90_days: self.old,
+                older_share: self::share(self.old, dated),
                 in_the_future: self.ahead,
+                future_share: self::share(self.ahead, dated),
             },
             direction: Direction {
                 outbound: way(Way::Outbound),

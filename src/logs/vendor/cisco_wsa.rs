@@ -91,6 +91,7 @@ pub(super) const FORMATS: &[Format] = &[
     Format {
         log_type: "CISCO_IRONPORT_WSA_II",
         sample: sample!("cisco/CISCO_IRONPORT_WSA_II"),
+        direction: "`c-ip` is the client; `sc-bytes` went to it, `cs-bytes` came from it, where the log has them",
         id: Some(206),
         product: "Cisco IronPort WSA (variant II)",
         certainty: Certainty::Inferred,
