@@ -16,6 +16,8 @@ pub struct Finding {
     pub text: String,
     /// The app it is about, if it is about one.
     pub app: Option<u32>,
+    /// The risk of the apps it is about, if it is about all of one.
+    pub level: Option<Level>,
 }
 
 /// Fewer lines than this part may be unreadable without a word.
@@ -75,7 +77,7 @@ pub fn findings(report: &Report) -> Vec<Finding> {
         };
         let weight = if through == 0 { Level::Low } else { Level::High };
         let title = format!("{} in the log.", counted(banned.len() as u64, "unsanctioned app", "unsanctioned apps"));
-        found.push(Finding { weight, title, text, app: None });
+        found.push(Finding { weight, title, text, app: None, level: None });
     }
     let mut risky: Vec<&App> =
         report.apps.iter().filter(|app| app.risk.level == Level::High && app.tag.is_none()).collect();
@@ -87,12 +89,19 @@ pub fn findings(report: &Report) -> Vec<Finding> {
             title: format!("{} is at high risk.", app.name),
             text: format!("{}, {}. It {}.", who(app), amount(app), reasons.join("; it ")),
             app: Some(app.id),
+            level: None,
         });
     }
     if risky.len() > NAMED {
         let others = &risky[NAMED..];
         let title = format!("{} at high risk, undecided.", counted(others.len() as u64, "more app", "more apps"));
-        found.push(Finding { weight: Level::High, title, text: format!("{}.", names(others)), app: None });
+        found.push(Finding {
+            weight: Level::High,
+            title,
+            text: format!("{}.", names(others)),
+            app: None,
+            level: Some(Level::High),
+        });
     }
     let open = |app: &&App| app.tag != Some(Tag::Sanctioned) && app.risk.level == Level::Medium;
     let largest = report.apps.iter().filter(open).max_by_key(|app| (app.volume.bytes_up, app.volume.bytes));
@@ -102,12 +111,13 @@ pub fn findings(report: &Report) -> Vec<Finding> {
             title: format!("Most data went up to {}.", app.name),
             text: format!("{}, {}; medium risk, not sanctioned.", who(app), amount(app)),
             app: Some(app.id),
+            level: None,
         });
     }
     let new: Vec<&App> = report.apps.iter().filter(|app| app.new == Some(true)).collect();
     if !new.is_empty() {
         let title = format!("{} since last time.", counted(new.len() as u64, "new app", "new apps"));
-        found.push(Finding { weight: Level::Medium, title, text: format!("{}.", names(&new)), app: None });
+        found.push(Finding { weight: Level::Medium, title, text: format!("{}.", names(&new)), app: None, level: None });
     }
     if let Some(domain) = report.unknown_domains.rows.iter().max_by_key(|row| (row.volume.bytes_up, row.users)) {
         let up = match domain.volume.bytes_up {
@@ -124,6 +134,7 @@ pub fn findings(report: &Report) -> Vec<Finding> {
                 ByteCount(domain.volume.bytes)
             ),
             app: None,
+            level: None,
         });
     }
     let (lines, rejected) =
@@ -134,6 +145,7 @@ pub fn findings(report: &Report) -> Vec<Finding> {
             title: format!("{:.1} % of the lines could not be read.", rejected as f64 * 100.0 / lines as f64),
             text: "They are missing in every number here; `logweir check` says why.".to_owned(),
             app: None,
+            level: None,
         });
     }
     found

@@ -4,9 +4,9 @@
 //! tables of apps and unknown domains are in the markup; users, and what opens below a row, are data for the script.
 
 use super::findings::{Finding, counted, findings, grouped};
-use super::report::{Report, Rest, Who, date_text};
-use super::risk::POINTS;
-use super::{chart, page_data};
+use super::report::{App, Report, Rest, Volume, date_text};
+use super::risk::{Level, POINTS};
+use super::{chart, figures, page_data};
 use crate::domain::ByteCount;
 use askama::Template;
 use base64::Engine;
@@ -35,14 +35,6 @@ struct Tile {
     value: String,
     note: Option<String>,
     alert: bool,
-}
-
-struct Bar {
-    name: String,
-    first: String,
-    second: String,
-    bytes: String,
-    width: String,
 }
 
 struct AppRow {
@@ -111,9 +103,7 @@ struct Page {
     timeline: String,
     step: &'static str,
     week: String,
-    categories: Vec<Bar>,
-    more_categories: Option<String>,
-    top_people: Vec<Bar>,
+    figures: [figures::Figure; 4],
     apps: Vec<AppRow>,
     who_head: &'static str,
     user_count: String,
@@ -170,12 +160,12 @@ pub fn policy() -> String {
     )
 }
 
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     ByteCount(count).to_string()
 }
 
 /// Uploads, where the log gives any.
-fn uploads(count: u64) -> String {
+pub(super) fn uploads(count: u64) -> String {
     if count == 0 { "-".to_owned() } else { bytes(count) }
 }
 
@@ -209,7 +199,6 @@ pub fn page(report: &Report, title: &str, made: &str) -> String {
 
 fn with_extent(report: &Report, title: &str, made: &str, extent: Extent) -> String {
     let (timeline, step) = chart::timeline(&report.timeline);
-    let (categories, more_categories) = categories(report);
     let shown = |count: u64| if count == 0 { "none".to_owned() } else { grouped(count) };
     let totals = &report.totals;
     let sources = report.sources.iter().take(50);
@@ -233,9 +222,12 @@ fn with_extent(report: &Report, title: &str, made: &str, extent: Extent) -> Stri
         timeline,
         step,
         week: chart::week(&report.timeline),
-        categories,
-        more_categories,
-        top_people: people(&report.users.rows),
+        figures: [
+            figures::risks(report),
+            figures::decisions(report),
+            figures::categories(report),
+            figures::people(&report.users.rows),
+        ],
         apps: report.apps.iter().take(extent.apps).map(app_row).collect(),
         who_head: WHO_HEAD,
         user_count: shown(totals.users),
@@ -321,11 +313,19 @@ fn tiles(report: &Report) -> Vec<Tile> {
     let new = report.baseline.as_ref().map(|_| format!("{} new", grouped(totals.new_apps)));
     let unsanctioned =
         (totals.unsanctioned_apps > 0).then(|| format!("{} unsanctioned", grouped(totals.unsanctioned_apps)));
+    let notes: Vec<String> = new.into_iter().chain(unsanctioned).collect();
+    let mut risky = Volume::default();
+    let high = report.apps.iter().filter(|app| app.risk.level == Level::High);
+    high.for_each(|app| risky.add(&app.volume));
+    let to_risky = match risky.bytes_up {
+        0 => format!("{} exchanged with them", bytes(risky.bytes)),
+        up => format!("{} uploaded to them", bytes(up)),
+    };
     vec![
-        tile("Cloud apps", grouped(totals.apps), new.or(unsanctioned)),
+        tile("Cloud apps", grouped(totals.apps), (!notes.is_empty()).then(|| notes.join(", "))),
         Tile {
             alert: totals.high_risk_apps > 0,
-            ..tile("At high risk", grouped(totals.high_risk_apps), Some("50 points and more".to_owned()))
+            ..tile("At high risk", grouped(totals.high_risk_apps), Some(to_risky))
         },
         tile("Users", grouped(totals.users), Some(counted(totals.addresses, "address", "addresses"))),
         tile("Bytes to apps", bytes(totals.to_apps.bytes), Some(format!("of {} in all", bytes(totals.volume.bytes)))),
@@ -342,37 +342,7 @@ fn tiles(report: &Report) -> Vec<Tile> {
     ]
 }
 
-fn width(value: u64, most: u64) -> String {
-    format!("{:.1}", value as f64 * 100.0 / most.max(1) as f64)
-}
-
-fn categories(report: &Report) -> (Vec<Bar>, Option<String>) {
-    let most = report.categories.first().map_or(0, |row| row.volume.bytes);
-    let bar = |row: &super::report::Category| Bar {
-        name: row.name.to_owned(),
-        first: grouped(row.apps),
-        second: row.users.map_or_else(|| "-".to_owned(), grouped),
-        bytes: bytes(row.volume.bytes),
-        width: width(row.volume.bytes, most),
-    };
-    let more = report.categories.len().saturating_sub(12);
-    let text = (more > 0).then(|| format!("and {}", counted(more as u64, "more category", "more categories")));
-    (report.categories.iter().take(12).map(bar).collect(), text)
-}
-
-fn people(rows: &[Who]) -> Vec<Bar> {
-    let most = rows.first().map_or(0, |row| row.bytes);
-    let bar = |row: &Who| Bar {
-        name: visible(&row.name),
-        first: grouped(row.apps),
-        second: uploads(row.bytes_up),
-        bytes: bytes(row.bytes),
-        width: width(row.bytes, most),
-    };
-    rows.iter().take(12).map(bar).collect()
-}
-
-fn app_row(app: &super::report::App) -> AppRow {
+fn app_row(app: &App) -> AppRow {
     let mut chips = Vec::new();
     chips.extend((app.new == Some(true)).then_some("new"));
     chips.extend(app.tag.map(|tag| tag.name()));
@@ -470,7 +440,6 @@ pub(super) fn dates(days: &[i32]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::risk::Level;
     use super::*;
 
     #[test]

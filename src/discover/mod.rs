@@ -14,6 +14,7 @@
 pub mod baseline;
 mod bounds;
 mod chart;
+mod figures;
 pub mod filter;
 pub mod findings;
 pub mod html;

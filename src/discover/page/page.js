@@ -49,7 +49,7 @@
     return box;
   };
   const appDetail = (id) => {
-    const app = data.apps[id], named = (rows, names) => rows.map(([n, up, all]) => [names ? names[n] : n, bytes(all) + (up ? ", " + bytes(up) + " up" : "")]);
+    const app = data.apps[id], named = (rows, names) => rows.map(([n, up, all]) => [names ? names[n] : n, bytes(all) + (up ? " (\u2191 " + bytes(up) + ")" : "")]);
     const cols = make("div", undefined, "cols");
     cols.append(
       list("Why this risk", app.r.map((r) => [data.reasons[r][0], "+" + data.reasons[r][1]]), 0),
@@ -172,8 +172,12 @@
   };
   addEventListener("hashchange", follow);
   document.addEventListener("click", (event) => {
-    const link = event.target.closest?.('a[href^="#app-"]');
-    if (link && link.hash === location.hash) follow();
+    const link = event.target.closest?.("a[href]");
+    if (link?.dataset.risk) {
+      const select = document.querySelector('[data-for="apps-t"] select');
+      select.value = link.dataset.risk;
+      select.dispatchEvent(new Event("change"));
+    } else if (link?.hash.startsWith("#app-") && link.hash === location.hash) follow();
   });
   follow();
 })();
