@@ -181,9 +181,11 @@ impl Format {
         if word.is_empty() {
             return None;
         }
-        let fits = |known: &&str| match known.strip_suffix('*') {
-            Some(start) => word.len() >= start.len() && word[..start.len()].eq_ignore_ascii_case(start.as_bytes()),
-            None => word.eq_ignore_ascii_case(known.as_bytes()),
+        let fits = |known: &&str| match known.as_bytes() {
+            // Most words differ in the first letter.
+            [first, ..] if !first.eq_ignore_ascii_case(&word[0]) => false,
+            [start @ .., b'*'] => word.len() >= start.len() && word[..start.len()].eq_ignore_ascii_case(start),
+            known => word.eq_ignore_ascii_case(known),
         };
         if self.blocked.iter().any(fits) {
             return Some(Action::Blocked);

@@ -1,5 +1,6 @@
 //! The normalised transaction, and the values it is made of: the same for every log type.
 
+use super::scan::{find, find3};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What became of the request.
@@ -154,23 +155,26 @@ pub(super) fn somebody(text: &[u8]) -> Option<&[u8]> {
 /// Host and port of a URL, of `host:port`, or of a bare host.
 pub fn host_and_port(url: &[u8]) -> (Option<&[u8]>, Option<u16>) {
     // A scheme is letters, digits, `+`, `-`, `.`; the colon of `host:port` has no slashes behind it.
-    let colon = url.iter().position(|c| !(c.is_ascii_alphanumeric() || matches!(c, b'+' | b'-' | b'.')));
-    let rest = match colon {
-        Some(at) if url[at..].starts_with(b"://") => &url[at + 3..],
+    let colon = find(url, 0, b':');
+    let in_scheme = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'-' | b'.');
+    let rest = match url[colon..].strip_prefix(b"://") {
+        Some(rest) if url[..colon].iter().all(in_scheme) => rest,
         _ => url,
     };
-    let end = rest.iter().position(|c| matches!(c, b'/' | b'?' | b'#')).unwrap_or(rest.len());
-    let authority = &rest[..end];
-    let authority = memchr::memrchr(b'@', authority).map_or(authority, |at| &authority[at + 1..]);
+    let authority = &rest[..find3(rest, 0, *b"/?#")];
+    let authority = match find(authority, 0, b'@') {
+        at if at < authority.len() => &authority[memchr::memrchr(b'@', authority).unwrap_or(at) + 1..],
+        _ => authority,
+    };
     let (host, digits) = if authority.starts_with(b"[") {
         let close = authority.iter().position(|c| *c == b']').unwrap_or(authority.len() - 1);
         (&authority[1..close.max(1)], authority.get(close + 1..).and_then(|rest| rest.strip_prefix(b":")))
     } else {
-        match memchr::memrchr(b':', authority) {
-            // More than one colon without brackets: a bare IPv6 address.
-            Some(at) if memchr::memchr(b':', &authority[..at]).is_some() => (authority, None),
-            Some(at) => (&authority[..at], Some(&authority[at + 1..])),
+        match authority.split_at_checked(find(authority, 0, b':') + 1) {
             None => (authority, None),
+            // More than one colon without brackets: a bare IPv6 address.
+            Some((_, more)) if find(more, 0, b':') < more.len() => (authority, None),
+            Some((host, digits)) => (&host[..host.len() - 1], Some(digits)),
         }
     };
     (present(host), digits.and_then(port))

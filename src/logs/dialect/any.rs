@@ -4,6 +4,7 @@
 use super::{Keys, Names, State, cef, delimited, json, keyvalue, leef, w3c};
 use crate::logs::Reject;
 use crate::logs::fields::{Fields, Kind};
+use crate::logs::scan::search;
 
 /// A format that may be any of the self-describing ones.
 #[derive(Debug)]
@@ -18,25 +19,25 @@ const PAIRS: keyvalue::KeyValue = keyvalue::PAIRS;
 
 pub(crate) fn split<'l>(any: &Any, state: &mut State, fields: &mut Fields<'l>) -> Kind {
     let line = fields.body;
-    let keys: std::sync::Arc<Keys> = state.keys.clone();
+    let keys: &Keys = &state.keys;
     let head = &line[..line.len().min(64)];
-    if memchr::memmem::find(head, b"CEF:").is_some() {
-        return cef::split(&keys, fields);
+    if search(head, b"CEF:").is_some() {
+        return cef::split(keys, fields);
     }
-    if memchr::memmem::find(head, b"LEEF:").is_some() {
-        return leef::split(&leef::Leef { names: any.names, or_text: false }, &keys, fields);
+    if search(head, b"LEEF:").is_some() {
+        return leef::split(&leef::Leef { names: any.names, or_text: false }, keys, fields);
     }
     if line.starts_with(b"#") {
         return w3c::split(&w3c::W3c { names: any.names, columns: &[] }, state, fields);
     }
     if head.contains(&b'{') && head.contains(&b'"') {
-        return json::split(&keys, fields);
+        return json::split(keys, fields);
     }
     if state.layout.is_some() {
         return w3c::split(&w3c::W3c { names: any.names, columns: &[] }, state, fields);
     }
     if line.contains(&b'=') {
-        return keyvalue::split(&PAIRS, &keys, fields);
+        return keyvalue::split(&PAIRS, keys, fields);
     }
     let known = |name: &[u8]| keys.find_name(name.trim_ascii()) != crate::logs::fields::Slot::Skip;
     if line.split(|c| matches!(c, b',' | b';' | b'\t')).filter(|name| known(name.trim_ascii())).count() >= 2 {

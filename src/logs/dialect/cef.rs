@@ -7,7 +7,7 @@
 use super::{Keys, Names};
 use crate::logs::Reject;
 use crate::logs::fields::{Fields, Kind, Slot, Undo};
-use crate::logs::scan::find;
+use crate::logs::scan::{Marks, find, search};
 
 /// A CEF format.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ fn start(line: &[u8]) -> Option<usize> {
     {
         return Some(0);
     }
-    let at = memchr::memmem::find(&line[..line.len().min(512)], b"CEF:")? + 4;
+    let at = if line.starts_with(b"CEF:") { 4 } else { search(&line[..line.len().min(512)], b"CEF:")? + 4 };
     Some(at + usize::from(line.get(at) == Some(&b' ')))
 }
 
@@ -54,19 +54,28 @@ fn bar(line: &[u8], from: usize) -> usize {
     at
 }
 
-fn in_key(c: u8) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'-' | b'[' | b']')
-}
+/// The characters of keys.
+const IN_KEY: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut c = 0_u8;
+    while c < 128 {
+        table[c as usize] = c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'-' | b'[' | b']');
+        c += 1;
+    }
+    table
+};
 
 /// Puts `key=value` pairs between blanks into slots.
 pub(super) fn pairs<'l>(line: &'l [u8], from: usize, keys: &Keys, fields: &mut Fields<'l>) {
-    let mut sign = find(line, from, b'=');
+    let mut signs = Marks::new(line, [b'=']);
+    let mut slashes = Marks::new(line, [b'\\']);
+    let mut sign = signs.find(from);
     let mut key = key_before(line, from, sign).unwrap_or(from);
     while sign < line.len() {
         let slot = keys.find(line, key, sign);
         let value = sign + 1;
         // The next equals sign with a key and a blank in front of it.
-        let mut next = find(line, value, b'=');
+        let mut next = signs.find(value);
         let (end, next_key) = loop {
             if next >= line.len() {
                 break (line.len(), line.len());
@@ -76,12 +85,12 @@ pub(super) fn pairs<'l>(line: &'l [u8], from: usize, keys: &Keys, fields: &mut F
             {
                 break (start - 1, start);
             }
-            next = find(line, next + 1, b'=');
+            next = signs.find(next + 1);
         };
         if slot != Slot::Skip {
             let text = line[value..end].trim_ascii();
             let text = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text);
-            if memchr::memchr(b'\\', text).is_some() {
+            if slashes.find(value) < end {
                 fields.put_escaped(slot, text);
             } else {
                 fields.put(slot, text);
@@ -94,7 +103,7 @@ pub(super) fn pairs<'l>(line: &'l [u8], from: usize, keys: &Keys, fields: &mut F
 /// Where the key in front of an equals sign starts, if what stands there is one.
 fn key_before(line: &[u8], floor: usize, sign: usize) -> Option<usize> {
     let text = line.get(floor..sign)?;
-    let length = text.iter().rev().position(|c| !in_key(*c));
+    let length = text.iter().rev().position(|c| !IN_KEY[usize::from(*c)]);
     match length {
         None => (!text.is_empty()).then_some(floor),
         Some(0) => None,

@@ -3,7 +3,7 @@
 use super::{Layout, Names, State};
 use crate::logs::Reject;
 use crate::logs::fields::{Fields, Kind, Slot};
-use crate::logs::scan::{find, find2};
+use crate::logs::scan::{Marks, find};
 use std::sync::Arc;
 
 /// A format of words between blanks.
@@ -27,7 +27,7 @@ pub struct Columns {
 pub const PLAIN: Columns = Columns { columns: &[], least: 0, quotes: false, brackets: false, header: &[], names: &[] };
 
 /// The next word at or after `at`, and where to go on.
-fn word<'l>(columns: &Columns, line: &'l [u8], at: usize) -> Option<(&'l [u8], usize)> {
+fn word<'l>(columns: &Columns, line: &'l [u8], at: usize, blanks: &mut Marks<'_, 2>) -> Option<(&'l [u8], usize)> {
     let mut start = at;
     while matches!(line.get(start), Some(b' ' | b'\t')) {
         start += 1;
@@ -46,7 +46,7 @@ fn word<'l>(columns: &Columns, line: &'l [u8], at: usize) -> Option<(&'l [u8], u
             Some((&line[start + 1..end], (end + 1).min(line.len())))
         }
         _ => {
-            let end = find2(line, start, b' ', b'\t');
+            let end = blanks.find(start);
             Some((&line[start..end], end))
         }
     }
@@ -61,17 +61,17 @@ pub(crate) fn split<'l>(columns: &Columns, state: &mut State, fields: &mut Field
     if line.starts_with(b"#") {
         return Kind::Other;
     }
-    let layout = state.layout.clone();
-    let count = fill(columns, layout.as_ref().map_or(columns.columns, |layout| &layout.columns), fields);
+    let count = fill(columns, state.layout.as_ref().map_or(columns.columns, |layout| &layout.columns), fields);
     if count < columns.least { Kind::Reject(Reject("fewer fields than the format has")) } else { Kind::Record }
 }
 
 /// Puts the words of the record into slots; how many there were, as far as the slots go.
 pub(crate) fn fill<'l>(columns: &Columns, slots: &[Slot], fields: &mut Fields<'l>) -> usize {
     let line = fields.body;
+    let mut blanks = Marks::new(line, [b' ', b'\t']);
     let (mut at, mut count) = (0, 0);
     for slot in slots {
-        let Some((text, next)) = word(columns, line, at) else { break };
+        let Some((text, next)) = word(columns, line, at, &mut blanks) else { break };
         fields.put(*slot, text);
         (at, count) = (next, count + 1);
     }
@@ -80,8 +80,9 @@ pub(crate) fn fill<'l>(columns: &Columns, slots: &[Slot], fields: &mut Fields<'l
 
 fn learn(columns: &Columns, state: &mut State, line: &[u8]) {
     let line = line.strip_prefix(b"#").unwrap_or(line);
+    let mut blanks = Marks::new(line, [b' ', b'\t']);
     let (mut at, mut found) = (0, Vec::new());
-    while let Some((name, next)) = word(columns, line, at) {
+    while let Some((name, next)) = word(columns, line, at, &mut blanks) {
         found.push(state.keys.find_name(name));
         at = next;
     }

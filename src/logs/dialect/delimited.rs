@@ -6,7 +6,7 @@
 use super::{Layout, Names, State};
 use crate::logs::Reject;
 use crate::logs::fields::{Fields, Kind, Slot, Undo};
-use crate::logs::scan::find;
+use crate::logs::scan::{Marks, find};
 use std::sync::Arc;
 
 /// A format of values between separators.
@@ -27,14 +27,14 @@ pub struct Delimited {
 /// Comma-separated, no header line.
 pub const COMMA: Delimited = Delimited { separators: b",", columns: &[], least: 0, header: &[], names: &[] };
 
-/// The value at `at`, whether it holds doubled quotes, and where its separator stands.
-pub(super) fn value(line: &[u8], at: usize, separator: u8) -> (&[u8], bool, usize) {
+/// The value at `at`, whether it holds doubled quotes, and where its separator stands; `marks` are the separators.
+pub(super) fn value<'l>(line: &'l [u8], at: usize, separator: u8, marks: &mut Marks<'_, 1>) -> (&'l [u8], bool, usize) {
     if line.get(at) == Some(&b'"')
         && let Some((end, doubled)) = closing(line, at + 1, separator)
     {
         return (&line[at + 1..end], doubled, end + 1);
     }
-    let end = find(line, at, separator);
+    let end = marks.find(at);
     (line.get(at..end).unwrap_or_default(), false, end)
 }
 
@@ -57,9 +57,10 @@ fn closing(line: &[u8], from: usize, separator: u8) -> Option<(usize, bool)> {
 pub(super) fn fill<'l>(columns: &[Slot], separator: u8, fields: &mut Fields<'l>) -> usize {
     let line = fields.body;
     fields.undo = Undo::DoubledQuotes;
+    let mut marks = Marks::new(line, [separator]);
     let mut at = 0;
     for (count, slot) in columns.iter().enumerate() {
-        let (text, doubled, end) = value(line, at, separator);
+        let (text, doubled, end) = value(line, at, separator, &mut marks);
         if doubled {
             fields.put_escaped(*slot, text);
         } else {
@@ -86,7 +87,6 @@ pub(crate) fn split<'l>(delimited: &Delimited, state: &mut State, fields: &mut F
     }
     let count = match &state.layout {
         Some(layout) => {
-            let layout = layout.clone();
             let count = fill(&layout.columns, layout.separator, fields);
             if count * 2 < layout.columns.len() {
                 return Kind::Reject(Reject("fewer than half of the columns that the header names"));
@@ -117,9 +117,10 @@ fn is_header(delimited: &Delimited, line: &[u8]) -> bool {
 fn learn(delimited: &Delimited, state: &mut State, line: &[u8]) {
     let separator = separator(delimited, line);
     let line = line.strip_prefix(b"#").unwrap_or(line);
+    let mut marks = Marks::new(line, [separator]);
     let (mut at, mut columns) = (0, Vec::new());
     loop {
-        let (name, _, end) = value(line, at, separator);
+        let (name, _, end) = value(line, at, separator, &mut marks);
         columns.push(state.keys.find_name(name.trim_ascii()));
         if end >= line.len() {
             break;

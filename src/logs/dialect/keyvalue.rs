@@ -3,7 +3,7 @@
 use super::{Keys, Names};
 use crate::logs::Reject;
 use crate::logs::fields::{Fields, Kind, Slot, Undo};
-use crate::logs::scan::{find, find2};
+use crate::logs::scan::{Marks, find, find2};
 
 /// A format of pairs.
 #[derive(Debug)]
@@ -22,7 +22,10 @@ pub const PAIRS: KeyValue = KeyValue { names: &[], assign: b'=', joins: false };
 pub(crate) fn split<'l>(pairs: &KeyValue, keys: &Keys, fields: &mut Fields<'l>) -> Kind {
     let line = fields.body;
     fields.undo = Undo::QuotedQuotes;
-    let separator = separator(pairs, line);
+    let mut quotes = Marks::new(line, [b'"']);
+    let separator = separator(pairs, line, &mut quotes);
+    let mut signs = Marks::new(line, [pairs.assign, separator]);
+    let mut ends = Marks::new(line, [separator]);
     let (mut at, mut count) = (0, 0_usize);
     let mut before: Option<(Slot, usize)> = None;
     while at < line.len() {
@@ -30,7 +33,7 @@ pub(crate) fn split<'l>(pairs: &KeyValue, keys: &Keys, fields: &mut Fields<'l>) 
             at += 1;
             continue;
         }
-        let sign = find2(line, at, pairs.assign, separator);
+        let sign = signs.find(at);
         if line.get(sign) != Some(&pairs.assign) {
             if pairs.joins
                 && let Some((slot, start)) = before
@@ -44,7 +47,7 @@ pub(crate) fn split<'l>(pairs: &KeyValue, keys: &Keys, fields: &mut Fields<'l>) 
         let start = sign + 1;
         count += 1;
         if line.get(start) == Some(&b'"') {
-            let (end, escaped) = closing(line, start + 1);
+            let (end, escaped) = closing(line, start + 1, &mut quotes);
             let text = &line[start + 1..end];
             if escaped {
                 fields.put_escaped(slot, text);
@@ -54,7 +57,7 @@ pub(crate) fn split<'l>(pairs: &KeyValue, keys: &Keys, fields: &mut Fields<'l>) 
             before = None;
             at = end + 2;
         } else {
-            let end = find(line, start, separator);
+            let end = ends.find(start);
             before = (!fields.has(slot)).then_some((slot, start));
             fields.put(slot, &line[start..end]);
             at = end + 1;
@@ -64,20 +67,20 @@ pub(crate) fn split<'l>(pairs: &KeyValue, keys: &Keys, fields: &mut Fields<'l>) 
 }
 
 /// The separator is what follows the first value: a blank, or a comma where the appliance writes CSV pairs.
-fn separator(pairs: &KeyValue, line: &[u8]) -> u8 {
+fn separator(pairs: &KeyValue, line: &[u8], quotes: &mut Marks<'_, 1>) -> u8 {
     let sign = find(line, 0, pairs.assign);
     let end = match line.get(sign + 1) {
-        Some(b'"') => closing(line, sign + 2).0 + 1,
+        Some(b'"') => closing(line, sign + 2, quotes).0 + 1,
         _ => find2(line, sign, b' ', b','),
     };
     if line.get(end) == Some(&b',') { b',' } else { b' ' }
 }
 
 /// Where the quote stands that ends a value, the end of the line if it was cut off, and whether `\"` is in it.
-fn closing(line: &[u8], from: usize) -> (usize, bool) {
+fn closing(line: &[u8], from: usize, quotes: &mut Marks<'_, 1>) -> (usize, bool) {
     let (mut at, mut escaped) = (from, false);
     loop {
-        let quote = find(line, at, b'"');
+        let quote = quotes.find(at);
         if quote >= line.len() {
             return (line.len(), escaped);
         }

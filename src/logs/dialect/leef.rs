@@ -7,7 +7,7 @@
 use super::{Keys, Names, cef};
 use crate::logs::Reject;
 use crate::logs::fields::{Fields, Kind, Slot, Undo};
-use crate::logs::scan::find;
+use crate::logs::scan::{Marks, find, search};
 
 /// A LEEF format.
 #[derive(Debug)]
@@ -56,9 +56,11 @@ pub(crate) fn split<'l>(leef: &Leef, keys: &Keys, fields: &mut Fields<'l>) -> Ki
             return Kind::Record;
         }
     }
+    let mut ends = Marks::new(line, [separator]);
+    let mut inside = Inside::new(line);
     while at < line.len() {
-        let end = find(line, at, separator);
-        pair(line, at, end, keys, fields);
+        let end = ends.find(at);
+        inside.pair(at, end, keys, fields);
         at = end + 1;
     }
     Kind::Record
@@ -68,7 +70,7 @@ fn start(line: &[u8]) -> Option<(usize, bool)> {
     if let [b'1' | b'2', b'.', b'0', b'|', ..] = line {
         return Some((0, line[0] == b'2'));
     }
-    let at = memchr::memmem::find(&line[..line.len().min(512)], b"LEEF:")? + 5;
+    let at = if line.starts_with(b"LEEF:") { 5 } else { search(&line[..line.len().min(512)], b"LEEF:")? + 5 };
     let at = at + usize::from(line.get(at) == Some(&b' '));
     Some((at, line.get(at) == Some(&b'2')))
 }
@@ -86,27 +88,42 @@ fn declared(text: &[u8]) -> Option<u8> {
     }
 }
 
-fn pair<'l>(line: &'l [u8], start: usize, end: usize, keys: &Keys, fields: &mut Fields<'l>) {
-    let sign = find(&line[..end], start, b'=');
-    if sign >= end {
-        return;
+/// A walk over the pairs of a line.
+struct Inside<'l> {
+    line: &'l [u8],
+    signs: Marks<'l, 1>,
+    slashes: Marks<'l, 1>,
+}
+
+impl<'l> Inside<'l> {
+    fn new(line: &'l [u8]) -> Inside<'l> {
+        Inside { line, signs: Marks::new(line, [b'=']), slashes: Marks::new(line, [b'\\']) }
     }
-    let slot = keys.find(line, start, sign);
-    if slot != Slot::Skip {
-        let text = line[sign + 1..end].trim_ascii();
-        if memchr::memmem::find(text, b"\\=").is_some() {
-            fields.put_escaped(slot, text);
-        } else {
-            fields.put(slot, text);
+
+    /// Puts the value of the pair that stands here into its slot.
+    fn pair(&mut self, start: usize, end: usize, keys: &Keys, fields: &mut Fields<'l>) {
+        let sign = self.signs.find(start);
+        if sign >= end {
+            return;
+        }
+        let slot = keys.find(self.line, start, sign);
+        if slot != Slot::Skip {
+            let text = self.line[sign + 1..end].trim_ascii();
+            if self.slashes.find(sign) < end && search(text, b"\\=").is_some() {
+                fields.put_escaped(slot, text);
+            } else {
+                fields.put(slot, text);
+            }
         }
     }
 }
 
 fn escaped_tabs<'l>(line: &'l [u8], from: usize, keys: &Keys, fields: &mut Fields<'l>) {
+    let mut inside = Inside::new(line);
     let mut at = from;
     while at < line.len() {
         let end = memchr::memmem::find(&line[at..], b"#011").map_or(line.len(), |found| at + found);
-        pair(line, at, end, keys, fields);
+        inside.pair(at, end, keys, fields);
         at = end + 4;
     }
 }

@@ -1,13 +1,15 @@
 //! Small steps through a sentence, for the vendors whose records are prose.
 
+use crate::logs::scan::search;
+
 /// What follows the first `marker`.
 pub(crate) fn after<'l>(text: &'l [u8], marker: &str) -> Option<&'l [u8]> {
-    memchr::memmem::find(text, marker.as_bytes()).map(|at| &text[at + marker.len()..])
+    search(text, marker.as_bytes()).map(|at| &text[at + marker.len()..])
 }
 
 /// What stands in front of the first `marker`; everything when it does not occur.
 pub(crate) fn before<'l>(text: &'l [u8], marker: &str) -> &'l [u8] {
-    memchr::memmem::find(text, marker.as_bytes()).map_or(text, |at| &text[..at])
+    search(text, marker.as_bytes()).map_or(text, |at| &text[..at])
 }
 
 /// What stands between `open` and the next `close`; to the end when nothing closes it.
@@ -17,7 +19,7 @@ pub(crate) fn between<'l>(text: &'l [u8], open: &str, close: &str) -> Option<&'l
 
 /// Whether `marker` occurs.
 pub(crate) fn has(text: &[u8], marker: &str) -> bool {
-    memchr::memmem::find(text, marker.as_bytes()).is_some()
+    search(text, marker.as_bytes()).is_some()
 }
 
 /// The next word between blanks and what follows it; an empty word at the end.

@@ -3,6 +3,7 @@
 use super::{Layout, Names, State, delimited};
 use crate::logs::Reject;
 use crate::logs::fields::{Fields, Kind, Slot};
+use crate::logs::scan::Marks;
 use std::sync::Arc;
 
 /// A W3C format.
@@ -22,8 +23,7 @@ pub(crate) fn split<'l>(w3c: &W3c, state: &mut State, fields: &mut Fields<'l>) -
         }
         return Kind::Other;
     }
-    let layout = state.layout.clone();
-    let (columns, separator): (&[Slot], u8) = match &layout {
+    let (columns, separator): (&[Slot], u8) = match &state.layout {
         Some(layout) => (&layout.columns, layout.separator),
         None if w3c.columns.is_empty() => return Kind::Reject(Reject("no #Fields line has named the columns")),
         None => (w3c.columns, if memchr::memchr(b'\t', line).is_some() { b'\t' } else { b' ' }),
@@ -45,19 +45,22 @@ pub(crate) fn split<'l>(w3c: &W3c, state: &mut State, fields: &mut Fields<'l>) -
 fn collapsed<'l>(columns: &[Slot], fields: &mut Fields<'l>) -> usize {
     let line = fields.body;
     fields.clear();
-    let (mut rest, mut count) = (line, 0);
+    let mut marks = Marks::new(line, [b' ']);
+    let (mut at, mut count) = (0, 0);
     for slot in columns {
-        rest = rest.trim_ascii_start();
-        if rest.is_empty() {
+        while line.get(at).is_some_and(u8::is_ascii_whitespace) {
+            at += 1;
+        }
+        if at >= line.len() {
             break;
         }
-        let (text, doubled, end) = delimited::value(rest, 0, b' ');
+        let (text, doubled, end) = delimited::value(line, at, b' ', &mut marks);
         if doubled {
             fields.put_escaped(*slot, text);
         } else {
             fields.put(*slot, text);
         }
-        (rest, count) = (rest.get(end..).unwrap_or_default(), count + 1);
+        (at, count) = (end, count + 1);
     }
     count
 }

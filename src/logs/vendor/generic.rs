@@ -10,6 +10,7 @@
 
 use crate::logs::dialect::{Cef, Dialect, Leef, Names, W3c};
 use crate::logs::fields::{Fields, Kind, Slot};
+use crate::logs::scan::search;
 use crate::logs::{Action, BASE, Envelope, Format, NO_SIGN, Remedy, Sign, Trouble};
 
 /// Vendors in whose CEF `out` is what the client sent and `in` what it got.
@@ -265,8 +266,14 @@ fn leef(fields: &mut Fields<'_>) -> Kind {
 /// Without a verdict of its own, the event's name is one where it says so.
 fn verdict(fields: &mut Fields<'_>, name: Slot) -> Kind {
     if !fields.has(Slot::Action) {
-        let name = lower(fields.get(name));
-        let says = |words: &[&str]| words.iter().any(|word| memchr::memmem::find(&name, word.as_bytes()).is_some());
+        let name = fields.get(name);
+        let starts = |text: &[u8], word: &str| {
+            text[0].eq_ignore_ascii_case(&word.as_bytes()[0])
+                && text.get(..word.len()).is_some_and(|text| text.eq_ignore_ascii_case(word.as_bytes()))
+        };
+        // What a name says, it says in its first bytes.
+        let says =
+            |words: &[&str]| (0..name.len().min(48)).any(|at| words.iter().any(|word| starts(&name[at..], word)));
         if says(&["block", "denied", "deny", "drop", "reject", "discard"]) {
             fields.act(Action::Blocked);
         } else if says(&["allow", "permit", "accept", "closed", "opened"]) {
@@ -276,17 +283,8 @@ fn verdict(fields: &mut Fields<'_>, name: Slot) -> Kind {
     Kind::Record
 }
 
-/// The first bytes of a name in lower case.
-fn lower(text: &[u8]) -> [u8; 48] {
-    let mut lower = [0; 48];
-    let length = text.len().min(lower.len());
-    lower[..length].copy_from_slice(&text[..length]);
-    lower.make_ascii_lowercase();
-    lower
-}
-
 pub(super) fn w3c_verdict(fields: &mut Fields<'_>) -> Kind {
-    let denied = memchr::memmem::find(fields.get(Slot::A), b"DENIED").is_some();
+    let denied = search(fields.get(Slot::A), b"DENIED").is_some();
     if denied || (!fields.has(Slot::Action) && matches!(fields.get(Slot::B), b"403" | b"407")) {
         fields.act(Action::Blocked);
     } else if fields.get(Slot::A).starts_with(b"TCP_") || (!fields.has(Slot::Action) && fields.get(Slot::B).len() == 3)

@@ -10,6 +10,7 @@
 
 use crate::logs::dialect::{Columns, Dialect, columns::PLAIN};
 use crate::logs::fields::{Fields, Kind, Slot};
+use crate::logs::scan::find;
 use crate::logs::{Action, BASE, Envelope, Extract, Format, Reject, Remedy, Sign, Trouble, number};
 
 const NATIVE_COLUMNS: Columns = Columns {
@@ -104,13 +105,15 @@ fn native(fields: &mut Fields<'_>) -> Kind {
         return Kind::Reject(Reject("the second field is not a duration"));
     }
     let time = fields.get(Slot::Epoch);
-    if memchr::memchr(b'.', time).is_none_or(|dot| number(&time[..dot]).is_none()) {
+    let dot = find(time, 0, b'.');
+    if dot == time.len() || number(&time[..dot]).is_none() {
         return Kind::Reject(Reject("the first field is not a time in seconds and milliseconds"));
     }
     let result = fields.get(Slot::B);
-    let Some(slash) = memchr::memchr(b'/', result) else {
+    let slash = find(result, 0, b'/');
+    if slash == result.len() {
         return Kind::Reject(Reject("the fourth field is not a result and a status"));
-    };
+    }
     if number(fields.get(Slot::Down)).is_none() {
         return Kind::Reject(Reject("the fifth field is not a number of bytes"));
     }
@@ -119,9 +122,10 @@ fn native(fields: &mut Fields<'_>) -> Kind {
         return Kind::Reject(Reject("the line has a Cisco WSA's ACL tag"));
     }
     let peer = fields.get(Slot::D);
-    let Some(cut) = memchr::memchr(b'/', peer) else {
+    let cut = find(peer, 0, b'/');
+    if cut == peer.len() {
         return Kind::Reject(Reject("the ninth field is not a hierarchy code and a peer"));
-    };
+    }
     fields.set(Slot::Dst, &peer[cut + 1..]);
     request(fields, Slot::C, &result[..slash], &result[slash + 1..], &peer[..cut])
 }
@@ -154,7 +158,7 @@ fn request(fields: &mut Fields<'_>, method: Slot, result: &[u8], status: &[u8], 
     if fields.get(Slot::Url).starts_with(b"error:") || fields.is(method, "NONE") || fields.is(method, "-") {
         return Kind::Other;
     }
-    let denied = memchr::memmem::find(result, b"DENIED").is_some();
+    let denied = result.windows(6).any(|word| word == b"DENIED");
     let refused = status == b"403" && hierarchy.ends_with(b"NONE");
     fields.act(if denied || refused { Action::Blocked } else { Action::Allowed });
     Kind::Record
