@@ -26,6 +26,7 @@ mod samples;
 mod scopes;
 mod service;
 mod ship;
+mod squid;
 mod start;
 mod support;
 mod whole_loop;
