@@ -1,0 +1,128 @@
+//! What the fuzz targets do with their bytes, and what must hold afterwards.
+
+use logweir::logs::{
+    self, Format, Line, Parser, Position, Record, Visit, detect as detection, envelope, output, quality, timestamp,
+    vendor,
+};
+
+/// Late in 2026, in microseconds: completes dates without a year.
+const NOW: i64 = 1_795_190_400_000_000;
+
+/// The log types of a dialect, in the order of the registry.
+pub fn formats(dialect: &str) -> Vec<&'static Format> {
+    vendor::all().filter(|format| format.dialect.as_str() == dialect).collect()
+}
+
+/// The first byte chooses a log type of the dialect, the rest is a log of it, read twice: whole, and line by line by a
+/// parser that has seen other lines before.
+pub fn dialect(dialect: &str, data: &[u8]) {
+    let formats = formats(dialect);
+    let Some((choice, text)) = data.split_first() else { return };
+    let Some(format) = formats.get(usize::from(*choice) % formats.len().max(1)) else { return };
+    let mut parser = Parser::read_at(format, NOW);
+    let mut first = Seen::default();
+    logs::feed(&mut parser, Position::default(), text, &mut first);
+    // Cut at every line end: the pieces give what the whole gave.
+    let (mut parser, mut second, mut at) = (Parser::read_at(format, NOW), Seen::default(), Position::default());
+    for line in text.split_inclusive(|c| *c == b'\n') {
+        at = logs::feed(&mut parser, at, line, &mut second);
+    }
+    assert_eq!(at.offset, text.len() as u64);
+    assert!(first == second, "pieces give something else than the whole");
+}
+
+/// Headers off; what is left is the end of the line, but for escapes of line ends.
+pub fn envelope(data: &[u8]) {
+    let (header, body) = envelope::strip(data);
+    assert!(
+        header.seen
+            || body.len() == data.len()
+            || data.ends_with(b"#0")
+            || data.contains(&b'#')
+            || data.contains(&b'<')
+    );
+    for piece in [body, header.time, header.host, header.tag, header.after_host] {
+        assert!(piece.len() <= data.len());
+    }
+    // The types that are relayed read the same line whole.
+    for format in vendor::all().filter(|format| format.envelope == envelope::Envelope::Syslog).step_by(5) {
+        Parser::read_at(format, NOW).line(data);
+    }
+}
+
+/// Any bytes as a file: unpacked, decoded, cut, read; with one thread as with two.
+pub fn input(data: &[u8]) {
+    let Some(format) = vendor::find("SQUID_NATIVE") else { return };
+    let parser = Parser::new(format);
+    let one = logs::read_with(&parser, data, 1, Seen::default);
+    let two = logs::read_with(&parser, data, 2, Seen::default);
+    match (one, two) {
+        (Ok(one), Ok(two)) => {
+            assert!(one.visit == two.visit && one.lines == two.lines && one.bytes == two.bytes);
+            assert_eq!(one.broken.is_some(), two.broken.is_some());
+        }
+        (one, two) => assert_eq!(one.is_err(), two.is_err()),
+    }
+}
+
+/// Any bytes as the head of a file, and the whole judged as what it was taken for.
+pub fn detect(data: &[u8]) {
+    let found = detection::detect(data);
+    assert!(!found.sentence().is_empty());
+    if let Some(best) = found.best {
+        assert!(best.score >= detection::LEAST && best.score <= 1.0, "{found:?}");
+        let mut judged = quality::Quality::new(best.format, NOW);
+        logs::feed(&mut Parser::read_at(best.format, NOW), Position::default(), data, &mut judged);
+        let judgement = judged.judge(logs::input::Shape::default());
+        assert_eq!(judgement.lines, judgement.records + judgement.other + judgement.rejected);
+    }
+    detection::look_alike(data);
+}
+
+/// One text as a time, whole and in parts.
+pub fn timestamp(data: &[u8]) {
+    let mut clock = timestamp::Clock::at(NOW);
+    let sane = |time: Option<i64>| assert!(time.is_none_or(|time| time.unsigned_abs() < 1 << 62));
+    sane(clock.read(data));
+    let again = clock.read(data);
+    assert_eq!(again, timestamp::Clock::at(NOW).read(data), "what was read before changes what is read");
+    let mut parts = data.splitn(3, |c| *c == b'\n');
+    let (date, time, zone) = (parts.next(), parts.next(), parts.next());
+    sane(clock.join(date.unwrap_or_default(), time.unwrap_or_default(), zone.unwrap_or_default()));
+    sane(clock.zoned(date.unwrap_or_default(), zone.unwrap_or_default()));
+}
+
+/// What a log came to: every record as JSON, every reject by its reason.
+#[derive(Default, PartialEq)]
+struct Seen(Vec<u8>);
+
+impl Visit for Seen {
+    fn line(&mut self, at: Position, raw: &[u8], line: &Line<'_>) {
+        assert!(!raw.contains(&b'\n'));
+        match line {
+            Line::Record(record) => {
+                check(record);
+                let start = self.0.len();
+                output::json(record, &mut self.0);
+                assert_eq!(self.0[start..].iter().filter(|c| **c == b'\n').count(), 1);
+            }
+            Line::Other => self.0.extend_from_slice(b"null\n"),
+            Line::Reject(reject) => {
+                self.0.extend_from_slice(format!("{} {} {}\n", at.line, at.offset, reject.reason()).as_bytes());
+            }
+        }
+    }
+
+    fn merge(&mut self, later: Seen) {
+        self.0.extend(later.0);
+    }
+}
+
+/// What holds for every record.
+fn check(record: &Record<'_>) {
+    for text in [record.user, record.host, record.url, record.device] {
+        assert!(text.is_none_or(|text| !text.is_empty() && text != b"-"), "{record:?}");
+    }
+    assert!(record.bytes() >= record.bytes_up.unwrap_or(0).min(record.bytes()));
+    assert!(record.time.is_none_or(|time| time.unsigned_abs() < 1 << 62), "{record:?}");
+}

@@ -1,0 +1,4 @@
+//! The Log Event Extended Format.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| logweir_fuzz::dialect("LEEF", data));

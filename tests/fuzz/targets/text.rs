@@ -1,0 +1,4 @@
+//! Sentences.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| logweir_fuzz::dialect("text", data));
