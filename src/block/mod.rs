@@ -13,6 +13,7 @@
 //!   undo all come from it. Nothing here does I/O or looks at a clock, but for publishing.
 
 pub mod appliance;
+pub mod delta;
 pub mod guard;
 pub mod layout;
 pub mod name;
@@ -22,6 +23,7 @@ pub mod publish;
 pub mod read;
 pub mod report;
 pub mod script;
+pub mod serve;
 pub mod source;
 pub mod verdict;
 pub mod write;

@@ -10,7 +10,7 @@ use super::name;
 use super::plan;
 use super::verdict::network;
 use super::write::{self, File, Part, RENDERED};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Where a text is not what we write.
@@ -29,7 +29,7 @@ impl fmt::Display for Mismatch {
 }
 
 /// An item as read.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Found {
     /// What it is.
     pub kind: Kind,
@@ -63,7 +63,16 @@ pub fn files(
     parameters: &Parameters,
     files: &[File],
 ) -> Result<BTreeSet<(Kind, String)>, Mismatch> {
-    let mut set = BTreeSet::new();
+    let found = items(appliance, parameters, files)?;
+    Ok(found.into_iter().map(|found| (found.kind, found.value)).collect())
+}
+
+/// Reads the files of a target back to its items, in the order of the files.
+///
+/// # Errors
+/// As [`files`].
+pub fn items(appliance: &Appliance, parameters: &Parameters, files: &[File]) -> Result<Vec<Found>, Mismatch> {
+    let mut items = Vec::new();
     for file in files {
         let page = appliance.pages(parameters).iter().find(|page| page.role == file.role);
         let page = page.ok_or_else(|| Mismatch { line: 0, what: format!("no page is called {:?}", file.role) })?;
@@ -75,9 +84,9 @@ pub fn files(
         if content.lacks {
             return Err(Mismatch { line: 0, what: "what uses the items as a whole is missing".to_owned() });
         }
-        set.extend(content.items.into_iter().map(|found| (found.kind, found.value)));
+        items.extend(content.items);
     }
-    Ok(set)
+    Ok(items)
 }
 
 /// Takes line ends and mark off; refuses other ones.
@@ -458,15 +467,4 @@ fn kind_of(takes: &[Kind], value: &str) -> Option<Kind> {
             Kind::of(super::Scope::Ip, value) == *kind && net.trunc() == net && name::network_text(&net) == value
         }),
     })
-}
-
-/// Items by the key under which a device keeps them: what deltas are replayed on.
-pub type State = BTreeMap<String, (Kind, String)>;
-
-/// The key of an item on the device: its number and object where it has them, and its id.
-pub fn device_key(kind: Kind, value: &str, number: Option<u32>) -> String {
-    match number {
-        Some(number) => format!("{number}"),
-        None => format!("{:016x}", plan::id(kind, value)),
-    }
 }

@@ -96,6 +96,21 @@ fn write(
     files
 }
 
+/// Pieces with the items they are written with, and the number of their objects.
+pub(super) type Round<'r> = (&'r [Piece], &'r [Atom<'r>], u32);
+
+/// Writes pieces, round after round, as one text with the line ends of the target's files.
+pub(super) fn rounds(appliance: &Appliance, parameters: &Parameters, rounds: &[Round<'_>]) -> Vec<u8> {
+    let mut pen = Pen::new(parameters, None, None);
+    for (pieces, atoms, buckets) in rounds {
+        pen.pieces(pieces, atoms, *buckets);
+    }
+    match appliance.pages(parameters).first() {
+        Some(page) if !pen.out.is_empty() => finished(page, pen.out),
+        _ => pen.out,
+    }
+}
+
 /// Line ends and the byte order mark as the page wants them.
 pub(super) fn finished(page: &Page, text: Vec<u8>) -> Vec<u8> {
     if !page.crlf && !page.mark {

@@ -156,7 +156,12 @@ fn ids(auth: &Auth) -> Result<(String, String)> {
     }
 }
 
-fn from_file(path: &Path, private: Option<&Path>, warnings: &mut Vec<String>) -> Result<Secret> {
+/// The secret in a file, without the blanks around it. A warning is added when others may read the file, unless it lies
+/// in the `private` directory of the service manager.
+///
+/// # Errors
+/// Kind `Credentials`, when it cannot be read, is empty, or is too long for a secret.
+pub fn from_file(path: &Path, private: Option<&Path>, warnings: &mut Vec<String>) -> Result<Secret> {
     let failed = |why: String| {
         Error::new(Kind::Credentials, format!("cannot read the secret file {}", path.display()))
             .cause(why)

@@ -386,6 +386,15 @@ impl Ledger {
                    ON CONFLICT (name) DO UPDATE SET checked = ?2, held = ?3";
         self.lock().execute(sql, params![list, now(), held]).map(|_| ()).map_err(failed)
     }
+
+    /// Lets a list go on from the version that a person went back to.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn unpin_list(&self, list: &str) -> Result<()> {
+        let sql = "UPDATE block_list SET pinned = NULL WHERE name = ?1";
+        self.lock().execute(sql, [list]).map(|_| ()).map_err(failed)
+    }
 }
 
 #[cfg(test)]

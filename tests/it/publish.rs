@@ -1,6 +1,8 @@
 //! Publishing through the real binary: versions, guards, hooks that fail or hang, interruptions, and the watcher.
 
-use crate::support::{Ran, Sandbox};
+use crate::support::http::call;
+use crate::support::site::Site;
+use crate::support::{Certificate, Ran, Sandbox, have};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -335,6 +337,37 @@ fn a_kill_during_the_hook_is_found_out_and_put_right_by_the_next_run() {
     assert_eq!(host.states(), ["published", "interrupted", "published"]);
 }
 
+#[test]
+fn a_kill_at_any_moment_leaves_the_old_or_the_new_list_and_the_next_run_goes_on() {
+    let host = Host::new("plain_domains", "after = [\"sh\", \"-c\", \"sleep 0.05\"]\nmax_change = \"any\"");
+    let rounds: [Vec<String>; 2] = ["a", "b"].map(|app| (0..300).map(|n| format!("{app}{n}.example")).collect());
+    let block = |round: usize| {
+        let rows: Vec<(&str, &str)> = rounds[round % 2].iter().map(|name| ("App", name.as_str())).collect();
+        host.block(&rows);
+    };
+    block(0);
+    host.publish(0);
+    let mut before = host.list();
+    for round in 1..14 {
+        block(round);
+        let mut running = host.start(&["block", "publish"]);
+        std::thread::sleep(Duration::from_millis(u64::try_from(round).expect("small") * 14));
+        // One that is done already was not killed, and that is a moment too.
+        let _ = running.0.kill();
+        running.0.wait().expect("it ends");
+        let names = host.names();
+        let whole =
+            |wanted: &Vec<String>| names.len() == wanted.len() && wanted.iter().all(|name| names.contains(name));
+        assert!(host.list() == before || whole(&rounds[round % 2]), "round {round}: {} lines", names.len());
+        host.publish(0);
+        assert_eq!(host.names().len(), 300);
+        assert!(whole(&rounds[round % 2]) || host.list() != before);
+        before = host.list();
+        assert!(leftovers(&host.sandbox.path("out")).is_empty());
+    }
+    assert!(host.states().iter().all(|state| state == "published" || state == "interrupted"));
+}
+
 /// A program of this name on the PATH that ends so.
 fn program(host: &Host, name: &str, script: &str) -> String {
     let path = host.sandbox.write(&format!("bin/{name}"), &format!("#!/bin/sh\n{script}\n"));
@@ -396,7 +429,7 @@ fn exceptions_end_dates_and_strictness_are_kept() {
     );
     let ran = host.publish(0);
     assert_eq!(host.names(), ["now.example"]);
-    for part in ["www.partner.example: protected: exception", "take it out of never_block"] {
+    for part in ["protected  proxy: www.partner.example: exception", "take it out of never_block"] {
         assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
     }
     host.configure("hosts_file", "strict = true");
@@ -429,4 +462,209 @@ fn the_watcher_publishes_by_its_interval_and_ends_when_told() {
     host.block(&[("A", "c.example")]);
     host.sandbox.run(&["watch", "--once", "--config", "logweir.toml"], 0);
     assert_eq!(host.names(), ["c.example"]);
+}
+
+#[test]
+fn a_diff_shows_what_would_come_and_go_and_the_scripts_that_lead_there_and_back() {
+    let host = Host::new("cisco_asa_regex", "max_change = \"any\"");
+    host.block(&[("A", "a.example"), ("B", "b.example")]);
+    host.publish(0);
+    let undo = std::fs::read_to_string(host.sandbox.path("out/list.inverse.txt")).expect("the inverse");
+    assert!(undo.contains("no policy-map"), "{undo}");
+    host.block(&[("B", "b.example"), ("C", "c.example")]);
+    let ran = host.run(&["diff"], 0);
+    assert!(
+        ran.stdout.contains("+       subtree  c.example") && ran.stdout.contains("-       subtree  a.example"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stderr.contains("apps added: C") && ran.stderr.contains("apps removed: A"), "{}", ran.stderr);
+    let script = host.run(&["diff", "--script"], 0).stdout;
+    host.publish(0);
+    assert_eq!(std::fs::read_to_string(host.sandbox.path("out/list.delta.txt")).expect("the delta"), script);
+    assert_eq!(host.run(&["diff", "1", "2", "--script"], 0).stdout, script);
+    let back = host.run(&["diff", "2", "1", "--script"], 0).stdout;
+    assert_eq!(host.run(&["diff", "1", "2", "--inverse"], 0).stdout, back);
+    assert_eq!(std::fs::read_to_string(host.sandbox.path("out/list.inverse.txt")).expect("the inverse"), back);
+    assert!(host.run(&["diff"], 0).stderr.contains("no difference"));
+    // A delta that was used and put away is no reason to publish again.
+    std::fs::remove_file(host.sandbox.path("out/list.delta.txt")).expect("the delta");
+    assert!(host.publish(0).stderr.contains("unchanged"));
+    let document = host.json(&["diff", "0", "2"]);
+    assert_eq!(document["added"].as_array().expect("rows").len(), 2);
+    assert!(host.run(&["diff", "1", "9"], 1).stderr.contains("has no version 9"));
+    host.configure("plain_domains", "");
+    assert!(host.run(&["diff", "1", "1", "--script"], 2).stderr.contains("takes the whole list"));
+}
+
+#[test]
+fn explain_tells_app_source_list_and_time_and_what_an_appliance_cannot_say() {
+    let host = Host::new("hosts_file", "");
+    host.sandbox
+        .write("blocked.csv", "domain,app,reason\nshare.example,Share,no contract\nlogin.microsoftonline.com,Trap,\n");
+    host.publish(0);
+    let ran = host.run(&["explain", "https://share.example/some/page"], 0);
+    for part in ["subtree share.example", "Share", "no contract", "blocked.csv", "proxy"] {
+        assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
+    }
+    let below = host.run(&["explain", "www.share.example"], 0);
+    assert!(below.stderr.contains("hosts_file cannot say that"), "{}", below.stderr);
+    let document = host.json(&["explain", "www.share.example"]);
+    assert_eq!(document["lists"][0]["blocked"], false);
+    assert_eq!(document["lists"][0]["entries"][0]["asked_for_by"][0]["app"], "Share");
+    let guarded = host.run(&["explain", "login.microsoftonline.com"], 0);
+    assert!(guarded.stderr.contains("does not block it") && guarded.stderr.contains("sign-in"), "{}", guarded.stderr);
+    assert!(host.run(&["explain", "not a name"], 2).stderr.contains("no name or address"));
+}
+
+/// `logweir block serve` with its address.
+fn serve(host: &Host, more: &[&str]) -> (Running, String) {
+    use std::io::{BufRead, BufReader};
+    let mut server = host.start(&[&["block", "serve", "--listen", "127.0.0.1:0"], more].concat());
+    let mut line = String::new();
+    BufReader::new(server.0.stdout.take().expect("a pipe")).read_line(&mut line).expect("the address");
+    let address = line.trim().rsplit(' ').next().expect("an address").to_owned();
+    (server, address)
+}
+
+#[test]
+fn appliances_pull_the_version_in_force_and_are_told_when_nothing_changed() {
+    let host = Host::new("plain_domains", "");
+    host.block(&[("A", "a.example")]);
+    host.publish(0);
+    let (mut server, address) = serve(&host, &[]);
+    let url = format!("{address}/proxy");
+    let first = call("GET", &url, &[], "").expect("an answer");
+    assert_eq!((first.status, first.body.as_str()), (200, host.list().as_str()));
+    assert_eq!(first.headers["content-type"], "text/plain; charset=utf-8");
+    let head = call("HEAD", &format!("{address}/proxy/list.txt"), &[], "").expect("an answer");
+    assert_eq!((head.status, head.bytes.len()), (200, 0));
+    assert_eq!(head.headers["content-length"], first.bytes.len().to_string());
+    let (tag, date) = (first.headers["etag"].clone(), first.headers["last-modified"].clone());
+    for (name, value) in [("if-none-match", &*tag), ("if-none-match", "\"x\", *"), ("if-modified-since", &*date)] {
+        let same = call("GET", &url, &[(name, value)], "").expect("an answer");
+        assert_eq!((same.status, same.bytes.len()), (304, 0), "{name}: {value}");
+    }
+    let old = call("GET", &url, &[("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT")], "").expect("an answer");
+    assert_eq!(old.status, 200);
+    // A damaged file on disk reaches no appliance; a new version does.
+    host.sandbox.write("out/list.txt", "damaged");
+    assert_eq!(call("GET", &url, &[], "").expect("an answer").body, first.body);
+    host.block(&[("A", "a.example"), ("A", "b.example")]);
+    host.publish(0);
+    let next = call("GET", &url, &[("if-none-match", &tag)], "").expect("an answer");
+    assert_eq!((next.status, next.body.as_str()), (200, host.list().as_str()));
+    for (method, path, status) in [
+        ("POST", "/proxy", 405),
+        ("DELETE", "/proxy", 405),
+        ("GET", "/other", 404),
+        ("GET", "/proxy/../../etc/passwd", 404),
+        ("GET", "/proxy/other.txt", 404),
+    ] {
+        assert_eq!(
+            call(method, &format!("{address}{path}"), &[], "").expect("an answer").status,
+            status,
+            "{method} {path}"
+        );
+    }
+    assert_eq!(call("GET", &address, &[], "").expect("an answer").body, "/proxy/list.txt\n");
+    server.signal("-TERM");
+    assert_eq!(server.ends(Duration::from_secs(10)), Some(0));
+}
+
+#[test]
+fn the_list_server_wants_its_login_and_speaks_tls() {
+    let host = Host::new("plain_domains", "");
+    host.block(&[("A", "a.example")]);
+    host.publish(0);
+    let login = host.sandbox.write("login", "edl:p4ss:word\n");
+    std::fs::set_permissions(&login, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    let certificate = Certificate::self_signed("localhost");
+    let pem = certificate.pem.to_str().expect("UTF-8");
+    let (_server, address) = serve(&host, &["--login-file", "login", "--tls-cert", pem, "--tls-key", pem]);
+    let port = address.rsplit(':').next().expect("a port").to_owned();
+    assert!(address.starts_with("https://"));
+    let curl = |more: &[&str]| {
+        let url = format!("https://127.0.0.1:{port}/proxy");
+        let output = std::process::Command::new("curl")
+            .args(["-sk", "--noproxy", "*", "-w", "%{http_code}"])
+            .args(more)
+            .arg(url)
+            .output()
+            .expect("curl starts");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    assert!(curl(&[]).ends_with("401"));
+    assert!(curl(&["-u", "edl:wrong"]).ends_with("401"));
+    assert_eq!(curl(&["-u", "edl:p4ss:word"]), format!("{}200", host.list()));
+    host.sandbox.write("login", "no-colon\n");
+    let broken = host.run(&["serve", "--login-file", "login"], 2);
+    assert!(broken.stderr.contains("holds no login") && !broken.stderr.contains("no-colon"), "{}", broken.stderr);
+    let half = host.run(&["serve", "--tls-cert", pem], 2);
+    assert!(half.stderr.contains("--tls-key"), "{}", half.stderr);
+}
+
+#[test]
+fn a_service_that_is_down_leaves_the_list_as_it_is() {
+    let mut site = Site::new();
+    let text = std::fs::read_to_string(site.sandbox.path("logweir.toml")).expect("the configuration");
+    let block = "[[block]]\nappliance = \"plain_domains\"\noutput = \"list.txt\"\n";
+    site.sandbox.write("logweir.toml", &format!("{text}{block}"));
+    let banned =
+        call("GET", &format!("http://{}/api/discovery_block_scripts/", site.addr), &[], "").expect("an answer");
+    assert_eq!(banned.status, 401);
+    site.run(&["block", "publish"], 0);
+    let list = std::fs::read(site.sandbox.path("list.txt")).expect("the list");
+    site.service.kill().expect("it runs");
+    site.service.wait().expect("it ends");
+    let mut running = Running(
+        site.sandbox
+            .command(&["--config", "logweir.toml", "block", "publish"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts"),
+    );
+    // The client goes on trying; a person who does not want to wait ends it.
+    std::thread::sleep(Duration::from_millis(700));
+    if running.0.try_wait().expect("a status").is_none() {
+        running.signal("-INT");
+    }
+    assert!(matches!(running.ends(Duration::from_secs(10)), Some(1 | 130)));
+    assert_eq!(std::fs::read(site.sandbox.path("list.txt")).expect("the list"), list);
+    assert!(site.run(&["block", "history"], 0).stdout.contains("published"));
+}
+
+/// Loads version 1, then the delta, then its inverse, then version 2, and compares what the kernel holds.
+const NFT: &str = "set -eu\nPATH=$PATH:/usr/sbin:/sbin\nshow() { nft list table inet mdca_block; }\n\
+                   nft -f one.nft\nshow >first\nnft -f delta.nft\nshow >second\nnft -f inverse.nft\nshow >back\n\
+                   nft -f two.nft\nshow >whole\ncmp first back\ncmp second whole\n! cmp -s first second\n";
+
+#[test]
+fn the_kernel_takes_a_delta_and_its_inverse_of_nftables() {
+    let allowed = || {
+        let unshared = std::process::Command::new("unshare").args(["-n", "true"]).output();
+        unshared.is_ok_and(|output| output.status.success())
+    };
+    if !have("nft") || !have("unshare") || !allowed() {
+        return;
+    }
+    let host = Host::new("nftables_set", "max_change = \"any\"\nvalidate = false");
+    for (version, addresses) in [
+        ("one.nft", &["192.0.2.1", "198.51.100.0/24", "2001:db8::1", "203.0.113.64/26"][..]),
+        ("two.nft", &["192.0.2.0/25", "2001:db8:1::/48", "203.0.113.64/26", "203.0.113.9"][..]),
+    ] {
+        let rows: Vec<(&str, &str)> = addresses.iter().map(|address| ("App", *address)).collect();
+        host.block(&rows);
+        host.publish(0);
+        host.sandbox.write(version, &host.list());
+    }
+    host.sandbox.write("delta.nft", &host.run(&["diff", "1", "2", "--script"], 0).stdout);
+    host.sandbox.write("inverse.nft", &host.run(&["diff", "1", "2", "--inverse"], 0).stdout);
+    let output = std::process::Command::new("unshare")
+        .args(["-n", "bash", "-c", NFT])
+        .current_dir(host.sandbox.path(""))
+        .output()
+        .expect("it starts");
+    assert!(output.status.success(), "{output:?}");
 }

@@ -31,6 +31,8 @@ fn every_flag_named_exists() {
         ["block", "render"],
         ["block", "formats"],
         ["block", "publish"],
+        ["block", "diff"],
+        ["block", "serve"],
         ["catalog", "check"],
         ["catalog", "search"],
         ["report", "categories"],

@@ -97,6 +97,7 @@ pub const TARGETS: &[Appliance] = &[
             ],
             add: &[OBJECTS, MEMBERS],
         }),
+        adds_first: true,
         undo: &[
             Piece::Text(
                 "no access-list %list%_egress extended deny ip any object-group %list% log\nno object-group network %list%\n",

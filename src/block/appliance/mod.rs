@@ -252,6 +252,9 @@ pub struct Appliance {
     pub split: Split,
     /// How a change is applied without the whole.
     pub delta: Option<Delta>,
+    /// Whether what comes is written before what goes, and the end by the undo: the appliance refuses to empty a group
+    /// that is in use.
+    pub adds_first: bool,
     /// Commands that take everything away; empty where that is "put the former file back".
     pub undo: &'static [Piece],
     /// The program that checks it.
@@ -277,6 +280,7 @@ pub const BASE: Appliance = Appliance {
     limits: &[],
     split: Split::Refuse,
     delta: None,
+    adds_first: false,
     undo: &[],
     validator: None,
     certainty: "vendor documentation",

@@ -17,8 +17,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 pub(super) enum Checked {
     /// This program took the list.
     By(&'static str),
-    /// Nobody could look: why.
-    Nobody(String),
+    /// Nobody could look: why; nothing when nobody ever can.
+    Nobody(Option<String>),
 }
 
 /// Checks the files that wait beside their places.
@@ -33,13 +33,13 @@ pub(super) async fn check(
     stop: &mut Stop,
 ) -> Result<Checked> {
     let Some(validator) = list.appliance.validator else {
-        return Ok(Checked::Nobody("no program of a host can check this target".to_owned()));
+        return Ok(Checked::Nobody(None));
     };
     if !list.validate {
-        return Ok(Checked::Nobody("validate is off".to_owned()));
+        return Ok(Checked::Nobody(None));
     }
     let Some(program) = program::find(validator.program, &world.path) else {
-        return Ok(Checked::Nobody(format!("{} is not installed here", validator.program)));
+        return Ok(Checked::Nobody(Some(format!("{} is not installed here", validator.program))));
     };
     let waiting: Vec<(&ListFile, &Place)> =
         files.iter().zip(places).filter(|(file, _)| !matches!(file.role.as_str(), "delta" | "inverse")).collect();
@@ -55,7 +55,7 @@ pub(super) async fn check(
         }
         text
     };
-    let Some((_, first)) = waiting.first() else { return Ok(Checked::Nobody("there is no file".to_owned())) };
+    let Some((_, first)) = waiting.first() else { return Ok(Checked::Nobody(None)) };
     // A configuration uses all files together; without one, each is checked alone.
     let rounds = if validator.conf.is_empty() { waiting.len() } else { 1 };
     for (_, place) in waiting.iter().take(rounds) {
@@ -81,7 +81,7 @@ pub(super) async fn check(
             conf.discard();
         }
         if let Some(unable) = judge(list, &validator, ended)? {
-            return Ok(Checked::Nobody(unable));
+            return Ok(Checked::Nobody(Some(unable)));
         }
     }
     Ok(Checked::By(validator.program))

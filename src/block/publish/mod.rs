@@ -28,7 +28,7 @@ use super::plan::Plan;
 use super::report::Counts;
 use super::verdict::Verdict;
 use super::write::{self, File};
-use super::{plan, read};
+use super::{delta, plan, read};
 use crate::domain::{Digest, MaxChange, TenantName};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Ledger, ListFile, NewPublication, Publication, PublicationState};
@@ -153,6 +153,44 @@ impl Target {
         Ok(files.into_iter().map(|file| self.placed(file)).collect())
     }
 
+    /// A list's pages with the scripts that lead to it from the old version and back, where the target takes such.
+    fn with_scripts(&self, mut pages: Vec<ListFile>, old: &[ListFile], notes: &mut Vec<String>) -> Vec<ListFile> {
+        match self.scripts(old, &pages) {
+            Ok(None) => {}
+            Ok(Some(scripts)) => {
+                for (role, bytes) in [("delta", scripts.delta), ("inverse", scripts.inverse)] {
+                    pages.push(self.placed(File { role, part: 0, bytes }));
+                }
+            }
+            Err(mismatch) => notes.push(format!("no delta from the version before, which reads otherwise: {mismatch}")),
+        }
+        pages
+    }
+
+    /// The scripts between two versions, where the target takes such.
+    ///
+    /// # Errors
+    /// When one of them is not what we write with the parameters as they are now.
+    pub fn scripts(
+        &self,
+        old: &[ListFile],
+        new: &[ListFile],
+    ) -> std::result::Result<Option<delta::Scripts>, read::Mismatch> {
+        let known = |files| as_read(self.appliance, &self.parameters, files);
+        delta::scripts(self.appliance, &self.parameters, &known(old), &known(new))
+    }
+
+    /// What a verdict would be published as now, without its date.
+    ///
+    /// # Errors
+    /// When the list cannot be rendered.
+    pub fn preview(&self, verdict: &Verdict, guards: &Guards) -> Result<Version> {
+        let mut plan = plan::plan(self.appliance, &self.parameters, verdict, guards)?;
+        let files = self.files(verdict, &mut plan, None)?;
+        let now = Timestamp::now().as_second();
+        Ok(Version { snapshot: Snapshot::of(verdict, &plan, &Snapshot::default(), now), files })
+    }
+
     fn placed(&self, file: File) -> ListFile {
         let path = file.path(&self.output);
         ListFile { role: file.role.to_owned(), part: file.part, path, bytes: file.bytes }
@@ -182,6 +220,39 @@ fn digest(files: &[ListFile]) -> Digest {
 /// Whether the disk holds these files.
 fn in_place(files: &[ListFile]) -> bool {
     !files.is_empty() && files.iter().all(|file| std::fs::read(&file.path).is_ok_and(|bytes| bytes == file.bytes))
+}
+
+/// The entries and files of a version.
+#[derive(Debug, Clone, Default)]
+pub struct Version {
+    /// Its entries.
+    pub snapshot: Snapshot,
+    /// Its files.
+    pub files: Vec<ListFile>,
+}
+
+/// A version of a list that was in force; zero is no list at all.
+///
+/// # Errors
+/// When there is none of this number, or its content was let go.
+pub fn version(list: &str, number: u32, ledger: &Ledger) -> Result<Version> {
+    let history = format!("logweir block history --list {list} lists its versions");
+    if number == 0 {
+        return Ok(Version::default());
+    }
+    if ledger.publication(list, number)?.is_none() {
+        return Err(Error::failed(format!("the list {list} has no version {number}")).hint(history));
+    }
+    let files = ledger.published_files(list, number)?;
+    match ledger.published_verdict(list, number)? {
+        Some(bytes) if !files.is_empty() => Ok(Version { snapshot: Snapshot::read(&bytes)?, files }),
+        _ => Err(Error::failed(format!("the content of version {number} of {list} is not kept")).hint(history)),
+    }
+}
+
+/// The items of a version as the appliance reads them; `None` when it is not what we write.
+pub fn items(appliance: &Appliance, parameters: &Parameters, files: &[ListFile]) -> Option<Vec<read::Found>> {
+    read::items(appliance, parameters, &as_read(appliance, parameters, files)).ok()
 }
 
 /// The version in force with all it holds.
@@ -278,17 +349,19 @@ pub async fn publish(
         && former.publication.appliance == list.appliance.name
         && !recovered
     {
-        let same_places = {
-            let pages: Vec<ListFile> = former.files.iter().filter(|file| !is_script(file)).cloned().collect();
-            paths(&pages) == paths(&plain)
-        };
-        if same_places && in_place(&former.files) {
+        // A delta is used once and may be gone.
+        let pages: Vec<ListFile> = former.files.iter().filter(|file| !is_script(file)).cloned().collect();
+        let same_places = paths(&pages) == paths(&plain);
+        if same_places && in_place(&pages) {
             if !orders.dry_run {
                 let state = snapshot.bytes()?;
                 if former.snapshot != snapshot {
                     world.ledger.restate_verdict(&list.name, former.publication.version, &state)?;
                 }
                 world.ledger.list_checked(&list.name, None)?;
+                if orders.accept {
+                    world.ledger.unpin_list(&list.name)?;
+                }
             }
             return Ok(report);
         }
@@ -314,6 +387,8 @@ pub async fn publish(
         record_found(list, found, world)?;
     }
     let files = if list.date { list.files(verdict, &mut plan, Some(now))? } else { plain };
+    let old = former.as_ref().map_or(&[][..], |former| &former.files);
+    let files = list.with_scripts(files, old, &mut report.notes);
     let state = snapshot.bytes()?;
     let note = report.notes.last().cloned();
     let new = NewPublication {
@@ -328,7 +403,6 @@ pub async fn publish(
         verdict: &state,
         files: &files,
     };
-    let old = former.as_ref().map_or(&[][..], |former| &former.files);
     let put = put::put(list, &new, old, None, world).await?;
     report.version = Some(put.version);
     report.checked_by = put.checked_by;
@@ -338,7 +412,7 @@ pub async fn publish(
 }
 
 /// Whether a file of a version is a delta or its inverse, not a page of the list.
-fn is_script(file: &ListFile) -> bool {
+pub(super) fn is_script(file: &ListFile) -> bool {
     matches!(file.role.as_str(), "delta" | "inverse")
 }
 

@@ -44,7 +44,7 @@ pub(super) async fn put(
     let checked_by = match checked {
         Checked::By(program) => Some(program),
         Checked::Nobody(why) => {
-            notes.push(format!("not checked by a program: {why}"));
+            notes.extend(why.map(|why| format!("not checked by a program: {why}")));
             None
         }
     };
@@ -198,7 +198,8 @@ pub async fn rollback(list: &Target, version: Option<u32>, world: &World) -> Res
             .cause(format!("the list is configured for {} now", list.appliance.name))
             .hint("set the appliance back in the configuration first"));
     }
-    let files: Vec<ListFile> = content.into_iter().filter(|file| !is_script(file)).collect();
+    let pages: Vec<ListFile> = content.into_iter().filter(|file| !is_script(file)).collect();
+    let files = list.with_scripts(pages, &old, &mut notes);
     let target = Snapshot::read(&verdict)?;
     let change = Change::between(&snapshot, &target);
     let note = format!("back to version {}", wanted.version);

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::domain::{TenantName, Urgency};
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
-use crate::service::{BlockType, Service};
+use crate::service::{BlockType, BlockedApp};
 use clap::Args;
 use std::io::Read;
 use std::path::Path;
@@ -160,13 +160,11 @@ fn limited(reader: impl Read) -> std::io::Result<Vec<u8>> {
 }
 
 /// Adds the service's verdict.
-pub(super) async fn verdict(builder: &mut Builder, service: &Service) -> Result<()> {
-    let apps = service.block_pages(BlockType::Banned).await?;
+pub(super) fn apps(builder: &mut Builder, apps: &[BlockedApp]) {
     builder.source("service");
     for (at, app) in apps.iter().enumerate() {
         source::app(builder, &app.name, &app.domains, u32::try_from(at + 1).unwrap_or(u32::MAX));
     }
-    Ok(())
 }
 
 /// Adds the service's verdict for a command that has no connection yet.
@@ -174,5 +172,7 @@ pub(super) fn from_service(context: &mut Context<'_>, builder: &mut Builder, ten
     let config: Config = context.config()?;
     let ledger: Ledger = connect::ledger(&config)?;
     let service = connect::service(context, &config, tenant, &ledger, Urgency::Human)?;
-    crate::cli::block_on(verdict(builder, &service))
+    let banned = crate::cli::block_on(async { Ok(service.block_pages(BlockType::Banned).await?) })?;
+    apps(builder, &banned);
+    Ok(())
 }

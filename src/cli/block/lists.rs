@@ -1,6 +1,7 @@
 //! The configured lists, checked: from `[[block]]` to what publishing works from.
 
 use super::gather::{self, Source};
+use super::publish::Services;
 use super::{parameters, target};
 use crate::block::guard::Guards;
 use crate::block::name::Reading;
@@ -8,7 +9,6 @@ use crate::block::publish::Target;
 use crate::block::verdict::{Builder, Verdict};
 use crate::config::{BlockList, Config};
 use crate::error::{Error, Result};
-use crate::service::Service;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -121,11 +121,11 @@ impl Listed {
     }
 
     /// The verdict of all its sources, as of today. A source that fails fails the whole: half a verdict is none.
-    pub(super) async fn verdict(&self, service: Option<&Service>) -> Result<Verdict> {
+    pub(super) async fn verdict(&self, services: &Services) -> Result<Verdict> {
         let mut builder = Builder::new(Reading::default());
         gather::files(&mut builder, &self.sources, &self.base)?;
-        if let (true, Some(service)) = (self.asks_service(), service) {
-            gather::verdict(&mut builder, service).await?;
+        if self.asks_service() {
+            gather::apps(&mut builder, &services.banned(&self.target.tenant).await?);
         }
         Ok(builder.finish(&self.guards, Some(jiff::ZonedDateTime::now().date())))
     }

@@ -1,5 +1,7 @@
 //! `logweir block ...`: one file per subcommand; what they share stands here.
 
+mod diff;
+mod explain;
 mod fetch;
 mod formats;
 mod gather;
@@ -7,6 +9,7 @@ mod history;
 pub(super) mod lists;
 pub(super) mod publish;
 mod render;
+mod serve;
 
 pub(super) use gather::Guarding;
 pub(super) use render::Render;
@@ -31,8 +34,11 @@ enum Action {
     Fetch(fetch::Fetch),
     Render(render::Render),
     Publish(publish::Publish),
+    Diff(diff::Diff),
+    Explain(explain::Explain),
     History(history::History),
     Rollback(history::Rollback),
+    Serve(serve::Serve),
 }
 
 impl Block {
@@ -42,8 +48,11 @@ impl Block {
             Action::Fetch(command) => command.run(context),
             Action::Render(command) => command.run(context),
             Action::Publish(command) => command.run(context),
+            Action::Diff(command) => command.run(context),
+            Action::Explain(command) => command.run(context),
             Action::History(command) => command.run(context),
             Action::Rollback(command) => command.run(context),
+            Action::Serve(command) => command.run(context),
         }
     }
 }

@@ -9,14 +9,15 @@ use crate::block::report::Word;
 use crate::config::Config;
 use crate::domain::{TenantName, Urgency};
 use crate::error::{Error, Kind, Result};
-use crate::service::Service;
+use crate::service::{BlockType, BlockedApp, Service};
 use crate::ui::{Format, Table, escape};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 /// Publish the configured lists: fetch, guard, render, check, put in place
@@ -36,26 +37,55 @@ pub struct Publish {
     dry_run: bool,
 }
 
-/// Tenants with their connected services.
-pub(in crate::cli) type Services = BTreeMap<TenantName, Service>;
-
-/// The connected services of all tenants whose verdict these lists want.
-pub(in crate::cli) fn services(
-    context: &mut Context<'_>,
-    config: &Config,
-    world: &World,
-    lists: &[Listed],
-    urgency: Urgency,
-) -> Result<Services> {
-    let mut services = BTreeMap::new();
-    for list in lists.iter().filter(|list| list.asks_service()) {
-        let tenant = &list.target.tenant;
-        if !services.contains_key(tenant) {
-            services.insert(tenant.clone(), connect::service(context, config, tenant, &world.ledger, urgency)?);
-        }
-    }
-    Ok(services)
+/// Tenants with their connected services, and what each said last: several lists of one round cost one fetch.
+pub(in crate::cli) struct Services {
+    tenants: BTreeMap<TenantName, Tap>,
+    good_for: Duration,
 }
+
+struct Tap {
+    service: Service,
+    last: Mutex<Option<(Instant, Arc<Vec<BlockedApp>>)>>,
+}
+
+impl Services {
+    /// The connected services of all tenants whose verdict these lists want; an answer is good for this long.
+    pub(super) fn connect(
+        context: &mut Context<'_>,
+        config: &Config,
+        world: &World,
+        lists: &[Listed],
+        urgency: Urgency,
+        good_for: Duration,
+    ) -> Result<Services> {
+        let mut tenants = BTreeMap::new();
+        for list in lists.iter().filter(|list| list.asks_service()) {
+            let tenant = &list.target.tenant;
+            if !tenants.contains_key(tenant) {
+                let service = connect::service(context, config, tenant, &world.ledger, urgency)?;
+                tenants.insert(tenant.clone(), Tap { service, last: Mutex::default() });
+            }
+        }
+        Ok(Services { tenants, good_for })
+    }
+
+    /// The banned apps of a tenant.
+    pub(super) async fn banned(&self, tenant: &TenantName) -> Result<Arc<Vec<BlockedApp>>> {
+        let tap = self.tenants.get(tenant).ok_or_else(|| Error::usage(format!("no tenant {tenant} is configured")))?;
+        let mut last = tap.last.lock().await;
+        if let Some((at, apps)) = &*last
+            && at.elapsed() < self.good_for
+        {
+            return Ok(apps.clone());
+        }
+        let apps = Arc::new(tap.service.block_pages(BlockType::Banned).await?);
+        *last = Some((Instant::now(), apps.clone()));
+        Ok(apps)
+    }
+}
+
+/// For a command that is over soon, one fetch is enough.
+pub(super) const ONE_FETCH: Duration = Duration::from_secs(600);
 
 /// Where publishing happens, and who says when to stop.
 pub(in crate::cli) fn world(context: &Context<'_>, config: &Config) -> Result<(watch::Sender<bool>, World)> {
@@ -88,13 +118,13 @@ pub(in crate::cli) fn stoppable<T>(tell: &watch::Sender<bool>, work: impl Future
 async fn publish_one(list: &Listed, services: &Services, orders: Orders, world: &World) -> Result<Report> {
     let mut stop = world.stop.clone();
     let verdict = tokio::select! {
-        verdict = list.verdict(services.get(&list.target.tenant)) => verdict?,
+        verdict = list.verdict(services) => verdict?,
         () = stopped(&mut stop) => return Err(interrupted()),
     };
     publish::publish(&list.target, &verdict, &list.guards, orders, world).await
 }
 
-fn interrupted() -> Error {
+pub(super) fn interrupted() -> Error {
     Error::new(Kind::Interrupted, "interrupted").hint("nothing was published")
 }
 
@@ -103,7 +133,7 @@ impl Publish {
         let config = context.config()?;
         let lists = lists::wanted(&config, &self.lists)?;
         let (tell, world) = world(context, &config)?;
-        let services = services(context, &config, &world, &lists, Urgency::Human)?;
+        let services = Services::connect(context, &config, &world, &lists, Urgency::Human, ONE_FETCH)?;
         let orders = Orders { accept: self.accept, accept_empty: self.accept_empty, dry_run: self.dry_run };
         let results = stoppable(&tell, async {
             let mut results = Vec::new();
@@ -216,11 +246,11 @@ fn sentences(report: &Report) -> Vec<String> {
     if matches!(report.outcome, Outcome::Published | Outcome::WouldPublish) {
         for Left(value, word, why) in report.left.iter().take(SHOWN) {
             let why = if why.is_empty() { String::new() } else { format!(": {why}") };
-            lines.push(format!("left out   {}: {value}: {}{why}", report.list, word.replace('_', " ")));
+            lines.push(format!("{:<10} {}: {value}{why}", word.replace('_', " "), report.list));
         }
         if report.left.len() > SHOWN {
             let more = report.left.len() - SHOWN;
-            lines.push(format!("left out   {}: and {more} more; --format json tells them", report.list));
+            lines.push(format!("and more   {}: {more}; --format json tells them", report.list));
         }
     }
     lines.iter().map(|line| escape::terminal(line).into_owned()).collect()
@@ -265,6 +295,8 @@ pub(in crate::cli) struct Publisher {
     quiet: bool,
 }
 
+/// Lists that are due within this time share one fetch.
+const TOGETHER: Duration = Duration::from_secs(30);
 /// After a failure the next try comes sooner than `every` would say.
 const AGAIN: Duration = Duration::from_secs(300);
 
@@ -279,7 +311,9 @@ impl Publisher {
             return Ok(None);
         }
         let (tell, world) = world(context, config)?;
-        let services = services(context, config, &world, &lists, Urgency::Backlog)?;
+        let shortest = lists.iter().map(|list| list.every).min().unwrap_or_default();
+        let good_for = (shortest / 2).min(TOGETHER);
+        let services = Services::connect(context, config, &world, &lists, Urgency::Backlog, good_for)?;
         Ok(Some((tell, Publisher { lists, services, world, quiet: context.ui.quiet })))
     }
 
