@@ -144,6 +144,7 @@ impl Worker {
 
     /// Rebuilds the hosts from those that `keep` gives a destination.
     fn keep_hosts(&mut self, keep: impl Fn(usize, u32) -> Option<u32>) {
+        self.dropped.some_hosts = true;
         let old = std::mem::replace(&mut self.hosts, interned());
         for (at, host) in old.entries.iter().enumerate() {
             if let Some(destination) = keep(at, host.destination) {
@@ -236,6 +237,7 @@ impl Worker {
             bound.add(more);
         }
         mine.other_domains.add(&other.dropped.other_domains);
+        mine.some_hosts |= other.dropped.some_hosts;
 
         let slots = self.absorb_days(&other);
         let devices: Vec<u32> =

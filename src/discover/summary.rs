@@ -222,9 +222,9 @@ pub(super) fn report(worker: &Worker, sources: Vec<Source>, options: &Options) -
     };
     let mut to_unknown = volume(&worker.dropped.other_domains);
     worker.domains.entries.iter().for_each(|domain| to_unknown.add(&volume(&domain.traffic)));
-    let hosts_seen = match worker.dropped.hosts == Sum::default() && worker.dropped.domains == Sum::default() {
-        true => worker.hosts.entries.len() as u64,
-        false => worker.all_hosts.estimate(),
+    let hosts_seen = match worker.dropped.some_hosts {
+        false => worker.hosts.entries.len() as u64,
+        true => worker.all_hosts.estimate(),
     };
     let count = |wanted: &dyn Fn(&App) -> bool| apps.iter().filter(|app| wanted(app)).count() as u64;
     let totals = Totals {
@@ -550,7 +550,7 @@ fn accuracy(worker: &Worker) -> Vec<Accuracy> {
         sketched::<11>("number of users and addresses per app", dropped.uses == none),
         bounded("traffic per user and per address", "a user at one address", dropped.actors),
         bounded("apps per user, users and addresses per app", "an app of a user at one address", pairs),
-        sketched::<14>("number of host names", dropped.hosts == none && dropped.domains == none),
+        sketched::<14>("number of host names", !dropped.some_hosts),
         bounded("traffic per host name", "a host name", dropped.hosts),
         sketched::<14>("number of unknown domains", dropped.domains == none),
         bounded("traffic per unknown domain", "a domain", dropped.domains),

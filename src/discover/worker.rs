@@ -264,6 +264,8 @@ pub(super) struct Dropped {
     pub uses: Sum,
     pub domains: Sum,
     pub hosts: Sum,
+    /// Host names are missing, of apps or of domains: how many there were is no longer known exactly.
+    pub some_hosts: bool,
     /// What dropped domains add up to.
     pub other_domains: Traffic,
 }

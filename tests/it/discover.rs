@@ -267,3 +267,40 @@ fn a_real_browser_runs_the_page_without_a_complaint_and_follows_a_link_to_an_app
     assert!(shown.contains("&lt;script&gt;document.title") && !shown.contains("<title>taken"), "a name was run");
     assert!(shown.contains("Show all") || shown.contains("200 more"), "the users were not drawn");
 }
+
+/// More users, hosts and domains than are kept exactly: the data of the process is capped at 200 MiB, and the totals and
+/// every distinct count within its declared error are those of the log.
+#[test]
+fn a_large_site_is_counted_within_two_hundred_mebibytes() {
+    let sandbox = Sandbox::new();
+    let (lines, users) = (250_000, 100_000);
+    let log: String = (0..lines)
+        .map(|at| {
+            let user = at % users;
+            let client = format!("10.{}.{}.{}", user / 65_536, user / 256 % 256, user % 256);
+            let host = format!("host{at}.site{}.example.com", at % 200_000);
+            line(at / 100, &client, "TCP_TUNNEL/200", 1_000, &host, &format!("user{user}"))
+        })
+        .collect();
+    sandbox.write("wide.log", &log);
+    let binary = env!("CARGO_BIN_EXE_logweir");
+    let script = format!(
+        "ulimit -d 204800 && exec {binary} discover wide.log --log-type SQUID_NATIVE --format json --top 5 --threads 2"
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).current_dir(sandbox.path(".")).env("LOGWEIR_STATE_DIR", sandbox.path("state"));
+    let output = command.stdin(Stdio::null()).output().expect("the shell starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    let total = |key: &str| report["totals"][key].as_u64().expect("a number");
+    assert_eq!(
+        (total("transactions"), total("bytes"), total("users")),
+        (lines as u64, lines as u64 * 1_000, users as u64)
+    );
+    // Host names no longer fit: the number is an estimate, and the report says so and how good it is.
+    let told = report["accuracy"].as_array().expect("rows").iter().find(|row| row["figures"] == "number of host names");
+    let told = told.expect("a row about hosts");
+    assert_eq!(told["exact"], false);
+    assert!(told["method"].as_str().is_some_and(|method| method.contains("standard error 0.8 %")), "{told}");
+    assert!(total("hosts").abs_diff(lines as u64) < lines as u64 / 25, "{} hosts", total("hosts"));
+}
