@@ -1,6 +1,7 @@
 //! What the real programs make of our lists: each runs on the loopback with a rendered list and is asked about blocked
 //! names, names below them, look-alikes, the parent and neighbours; it must do what the report of the rendering said.
 
+mod changes;
 mod dns;
 mod packets;
 mod proxies;
