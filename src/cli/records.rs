@@ -1,12 +1,15 @@
 //! `logweir records`: the normalised records of logs, line for line or as a table.
 
+mod parquet;
+
 use super::Context;
-use super::inputs::{self, Reader};
+use super::inputs::{self, Input, Reader};
 use crate::error::{Error, Kind, Result};
-use crate::logs::{Line, Parser, Position, Visit, output, read_with};
+use crate::logs::{self, Line, Parser, Position, Visit, output, read_with};
 use crate::ui::{Format, escape};
 use clap::Args;
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -21,55 +24,92 @@ pub struct Records {
     /// The log type, or auto to recognise it file by file
     #[arg(long, default_value = "auto", value_name = "TYPE")]
     log_type: String,
+    /// Write the transactions to this file in the Parquet format instead
+    #[arg(long, value_name = "OUT")]
+    parquet: Option<PathBuf>,
 }
 
 impl Records {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
         let log_type = inputs::log_type(&self.log_type)?;
         let inputs = inputs::find(&self.files, &context.env.cwd)?;
-        let csv = context.ui.format == Format::Csv;
-        let sink = Sink { out: Mutex::new((io::BufWriter::new(io::stdout()), None)), closed: AtomicBool::new(false) };
-        if csv {
-            let mut heading = output::FIELDS.join(",");
-            heading.push('\n');
-            sink.write(heading.as_bytes());
-        }
-        let mut left_out = Vec::new();
         let many = inputs.len();
-        for input in inputs {
-            let name = input.name(context);
-            let failed = |error: io::Error| Error::failed(format!("cannot read {name}")).cause(error);
-            let read = input.open().map_err(failed).and_then(|(reader, _)| match log_type {
-                Some(format) => Ok((format, reader)),
-                None => inputs::look(reader).map_err(failed).and_then(|(look, reader)| Ok((look.sure(&name)?, reader))),
-            });
-            let read = read.and_then(|(format, reader)| {
-                let now = jiff::Timestamp::now().as_microsecond();
-                let reader = Until { reader, sink: &sink };
-                read_with(&Parser::read_at(format, now), reader, super::threads(), || Rows::new(csv, &sink))
-                    .map_err(failed)
-            });
-            match read.map(|reading| (reading.lines, reading.broken)) {
-                Err(error) => left_out.push(error),
-                Ok((lines, Some(error))) => {
-                    let what = format!("{name} was read only up to line {lines}");
-                    left_out.push(Error::new(Kind::Partial, what).cause(error));
+        let left_out = match &self.parquet {
+            Some(path) => {
+                let table = parquet::Table::create(&context.env.cwd.join(path))?;
+                let left_out = each(context, inputs, log_type, table.failed(), || table.rows(), || Ok(()))?;
+                if left_out.len() == many && left_out.iter().all(|problem| problem.kind() == Kind::Failed) {
+                    table.discard();
+                } else {
+                    let rows = table.finish()?;
+                    let path = escape::terminal(&path.display().to_string()).into_owned();
+                    context.ui.note(format!("wrote {path} ({rows} records)"));
                 }
-                Ok((_, None)) => {}
+                left_out
             }
-            sink.end()?;
+            None => {
+                let csv = context.ui.format == Format::Csv;
+                let out = Mutex::new((io::BufWriter::new(io::stdout()), None));
+                let sink = Sink { out, closed: AtomicBool::new(false) };
+                if csv {
+                    let mut heading = output::FIELDS.join(",");
+                    heading.push('\n');
+                    sink.write(heading.as_bytes());
+                }
+                each(context, inputs, log_type, &sink.closed, || Rows::new(csv, &sink), || sink.end())?
+            }
+        };
+        ended(context, left_out, many)
+    }
+}
+
+/// Reads every input, and calls `after` behind each. What could not be read is listed.
+fn each<V: Visit>(
+    context: &Context<'_>,
+    inputs: Vec<Input>,
+    log_type: Option<&'static logs::Format>,
+    closed: &AtomicBool,
+    new: impl Fn() -> V + Sync,
+    mut after: impl FnMut() -> Result<()>,
+) -> Result<Vec<Error>> {
+    let mut left_out = Vec::new();
+    for input in inputs {
+        let name = input.name(context);
+        let failed = |error: io::Error| Error::failed(format!("cannot read {name}")).cause(error);
+        let read = input.open().map_err(failed).and_then(|(reader, _)| match log_type {
+            Some(format) => Ok((format, reader)),
+            None => inputs::look(reader).map_err(failed).and_then(|(look, reader)| Ok((look.sure(&name)?, reader))),
+        });
+        let read = read.and_then(|(format, reader)| {
+            let now = jiff::Timestamp::now().as_microsecond();
+            let reader = Until { reader, closed };
+            read_with(&Parser::read_at(format, now), reader, super::threads(), &new).map_err(failed)
+        });
+        match read.map(|reading| (reading.lines, reading.broken)) {
+            Err(error) => left_out.push(error),
+            Ok((lines, Some(error))) => {
+                let what = format!("{name} was read only up to line {lines}");
+                left_out.push(Error::new(Kind::Partial, what).cause(error));
+            }
+            Ok((_, None)) => {}
         }
-        match left_out.len() {
-            0 => Ok(()),
-            1 if many == 1 => Err(left_out.remove(0)),
-            count => {
-                for problem in &left_out {
-                    context.ui.warn(escape::terminal(&problem.one_line()));
-                }
-                let nothing = count == many && left_out.iter().all(|problem| problem.kind() == Kind::Failed);
-                let kind = if nothing { Kind::Failed } else { Kind::Partial };
-                Err(Error::new(kind, format!("{count} of {many} inputs were not read, or not to their end")))
+        after()?;
+    }
+    Ok(left_out)
+}
+
+/// Tells what was left out of so many inputs.
+fn ended(context: &mut Context<'_>, mut left_out: Vec<Error>, many: usize) -> Result<()> {
+    match left_out.len() {
+        0 => Ok(()),
+        1 if many == 1 => Err(left_out.remove(0)),
+        count => {
+            for problem in &left_out {
+                context.ui.warn(escape::terminal(&problem.one_line()));
             }
+            let nothing = count == many && left_out.iter().all(|problem| problem.kind() == Kind::Failed);
+            let kind = if nothing { Kind::Failed } else { Kind::Partial };
+            Err(Error::new(kind, format!("{count} of {many} inputs were not read, or not to their end")))
         }
     }
 }
@@ -104,14 +144,14 @@ impl Sink {
 }
 
 /// Reads until nobody wants to know any more.
-struct Until<'s> {
+struct Until<'c> {
     reader: Reader,
-    sink: &'s Sink,
+    closed: &'c AtomicBool,
 }
 
 impl Read for Until<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.sink.closed.load(Ordering::Relaxed) { Ok(0) } else { self.reader.read(buffer) }
+        if self.closed.load(Ordering::Relaxed) { Ok(0) } else { self.reader.read(buffer) }
     }
 }
 

@@ -18,6 +18,7 @@ mod faults;
 mod how_to;
 mod logs;
 mod offline;
+mod parquet;
 mod publish;
 mod readme;
 mod records;
