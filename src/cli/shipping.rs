@@ -2,7 +2,7 @@
 
 use super::{Context, connect};
 use crate::config::{Config, Destination, Feed, Tenant};
-use crate::domain::{ByteCount, TenantName, Urgency};
+use crate::domain::{ByteCount, LogType, TenantName, Urgency};
 use crate::error::{Error, Kind, Result};
 use crate::service::Service;
 use crate::ship::{Event, Events, Outcome, Ship};
@@ -33,9 +33,14 @@ fn make_data_sources<'f>(
     services: &BTreeMap<TenantName, Service>,
     feeds: impl Iterator<Item = &'f Feed>,
 ) -> Result<()> {
+    // There each log is read as what it was sent as: what a data source was made for matters to nobody.
+    let any: LogType = "GENERIC_CEF".parse().map_err(Error::failed)?;
     let wanted: Vec<_> = feeds
         .filter_map(|feed| match &feed.destination {
-            Destination::DataSource(name) => Some((services.get(&feed.tenant)?.clone(), name.clone(), &feed.log_type)),
+            Destination::DataSource(name) => {
+                let log_type = feed.log_type.as_ref().unwrap_or(&any);
+                Some((services.get(&feed.tenant)?.clone(), name.clone(), log_type))
+            }
             Destination::Snapshot(_) => None,
         })
         .collect();

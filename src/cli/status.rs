@@ -5,8 +5,9 @@ use crate::config::{Config, Destination};
 use crate::domain::{TenantName, Urgency};
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, Shipment, Stage};
+use crate::logs::quality::{Judgement, Level, Verdict};
 use crate::service::Service;
-use crate::ui::{Format, Table};
+use crate::ui::{Format, Table, escape};
 use clap::Args;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -52,6 +53,8 @@ pub(super) fn shipment_table(shipments: &[Shipment]) -> Table {
         "raw_bytes",
         "packed_bytes",
         "destination",
+        "log_type",
+        "quality",
         "updated",
         "reason",
     ]);
@@ -66,6 +69,8 @@ pub(super) fn shipment_table(shipments: &[Shipment]) -> Table {
             shipment.raw.into(),
             shipment.packed.into(),
             shipment.destination.clone().into(),
+            shipment.log_type.clone().into(),
+            judgement(shipment).map(|judgement| judgement.verdict.as_str()).into(),
             updated.into(),
             shipment.reason.clone().into(),
         ]);
@@ -73,11 +78,39 @@ pub(super) fn shipment_table(shipments: &[Shipment]) -> Table {
     table
 }
 
+/// What was understood of a shipment while it was packed.
+fn judgement(shipment: &Shipment) -> Option<Judgement> {
+    shipment.judgement.as_deref().and_then(|text| serde_json::from_str(text).ok())
+}
+
+/// The rows of the table, each with the whole judgement.
+fn with_judgements(table: &Table, shipments: &[Shipment]) -> serde_json::Value {
+    let mut rows = table.json();
+    for (row, shipment) in rows.as_array_mut().into_iter().flatten().zip(shipments) {
+        row["judgement"] = serde_json::json!(judgement(shipment));
+    }
+    rows
+}
+
+/// What was found in each shipment that is not wholly accepted, and what to do about it.
+fn losses(context: &mut Context<'_>, shipments: &[Shipment]) -> Result<()> {
+    for shipment in shipments {
+        let Some(judgement) = judgement(shipment).filter(|found| found.verdict != Verdict::Accepted) else { continue };
+        context.ui.line(format!("\nshipment {}: {}", shipment.id, escape::terminal(&judgement.sentence())))?;
+        let remedies = judgement.findings.iter().filter(|finding| finding.level > Level::Note);
+        for remedy in remedies.filter_map(|finding| finding.remedies.first()) {
+            context.ui.line(format!("  {}", escape::terminal(remedy)))?;
+        }
+    }
+    Ok(())
+}
+
 impl Status {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
         let ledger = existing(context)?;
         let counts = ledger.counts()?;
-        let shipments = shipment_table(&ledger.shipments_before(&self.stage, self.before, self.limit)?);
+        let listed = ledger.shipments_before(&self.stage, self.before, self.limit)?;
+        let shipments = shipment_table(&listed);
         let mut skipped = Table::new(&["feed", "file", "bytes", "reason"]);
         for file in ledger.skipped(self.limit)? {
             let path = file.path.display().to_string();
@@ -93,7 +126,7 @@ impl Status {
                     .collect();
                 let services: Vec<_> = services.iter().map(Counters::json).collect();
                 context.ui.json(&serde_json::json!({
-                    "stages": stages, "shipments": shipments.json(), "skipped": skipped.json(), "services": services,
+                    "stages": stages, "shipments": with_judgements(&shipments, &listed), "skipped": skipped.json(), "services": services,
                 }))
             }
             Format::Text => {
@@ -106,6 +139,7 @@ impl Status {
                 }
                 context.ui.line("")?;
                 context.ui.bytes(shipments.text().as_bytes())?;
+                losses(context, &listed)?;
                 if !skipped.is_empty() {
                     context.ui.line("\nnot shipped:")?;
                     context.ui.bytes(skipped.text().as_bytes())?;
@@ -195,6 +229,18 @@ impl Retry {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
         let ledger = existing(context)?;
         crate::ship::free(&ledger, &context.config()?.state_dir, self.shipment)?;
+        let shipment = ledger.shipment(self.shipment)?;
+        let named = |feed: &crate::config::Feed| {
+            feed.name == shipment.feed && feed.tenant == shipment.tenant && feed.log_type.is_some()
+        };
+        if shipment.log_type == crate::ship::NO_TYPE && !context.config()?.feeds.iter().any(named) {
+            return Err(Error::failed(format!("shipment {} is of no log type that is known", self.shipment)).hint(
+                format!(
+                    "name its log type in feed {}: what is held goes with it; or forget it: logweir forget {}",
+                    shipment.feed, self.shipment
+                ),
+            ));
+        }
         ledger.retry(self.shipment)?;
         context.ui.note(format!("shipment {} goes with the next upload or watch", self.shipment));
         Ok(())

@@ -4,6 +4,7 @@ use super::{Context, inputs, shipping};
 use crate::config::{After, Config, Destination, Feed, Join};
 use crate::domain::{DataSource, LogType, TenantName, Urgency};
 use crate::error::{Error, Result};
+use crate::logs::quality::Verdict;
 use crate::ship::Outcome;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -92,11 +93,12 @@ impl Upload {
             paths,
             exclude: Vec::new(),
             tenant: self.tenant.clone(),
-            log_type,
+            log_type: Some(log_type),
             destination,
             settle: Duration::ZERO,
             after: After::Keep,
             after_confirmed: false,
+            hold: false,
             gzip: true,
             join: Join::default(),
         })
@@ -151,13 +153,27 @@ fn recognise(paths: &mut Vec<PathBuf>, held: &mut Vec<(String, Error)>) -> Resul
 
 fn dry_run(context: &mut Context<'_>, config: &Config, feeds: &[Feed], held: Vec<(String, Error)>) -> Result<()> {
     let ledger = super::connect::ledger(config)?;
-    let mut table = crate::ui::Table::new(&["feed", "shipment", "file", "bytes"]);
+    let mut table = crate::ui::Table::new(&["feed", "shipment", "file", "bytes", "log_type", "quality"]);
     let mut outcome = Outcome { left_out: held, ..Outcome::default() };
     for feed in feeds {
         let (would, left_out) = crate::ship::would_ship(&ledger, feed)?;
         for (number, shipment) in would.iter().enumerate() {
             for (path, bytes) in &shipment.files {
-                table.row([feed.name.clone().into(), (number + 1).into(), show(path).into(), (*bytes).into()]);
+                table.row([
+                    feed.name.clone().into(),
+                    (number + 1).into(),
+                    show(path).into(),
+                    (*bytes).into(),
+                    shipment.log_type.as_str().into(),
+                    shipment.judgement.as_ref().map(|judgement| judgement.verdict.as_str()).into(),
+                ]);
+            }
+            let first = shipment.files.first().map(|(path, _)| show(path)).unwrap_or_default();
+            if let Some(judgement) = shipment.judgement.as_ref().filter(|found| found.verdict != Verdict::Accepted) {
+                context.ui.warn(format!("{first}: {}", judgement.sentence()));
+            }
+            if let Some(why) = &shipment.held {
+                outcome.left_out.push((first, why.clone()));
             }
         }
         outcome.left_out.extend(left_out.into_iter().map(|(path, error)| (show(&path), error)));

@@ -1,6 +1,6 @@
 //! The shape of `logweir.toml`, as typed: no defaults, no checks beyond the shape. `resolve` makes the values.
 
-use crate::domain::{ByteCount, DataSource, LogType, TenantName};
+use crate::domain::{ByteCount, DataSource, TenantName};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -121,7 +121,8 @@ pub struct Feed {
     #[serde(default)]
     pub(super) exclude: Vec<String>,
     pub(super) tenant: Option<TenantName>,
-    pub(super) log_type: LogType,
+    pub(super) log_type: String,
+    pub(super) on_quality: Option<String>,
     pub(super) data_source: Option<DataSource>,
     pub(super) snapshot: Option<String>,
     pub(super) settle: Option<String>,

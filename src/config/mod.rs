@@ -217,8 +217,8 @@ pub struct Feed {
     pub exclude: Vec<String>,
     /// Whose feed it is.
     pub tenant: TenantName,
-    /// What the logs are.
-    pub log_type: LogType,
+    /// What the logs are; `None` when that is seen from each file.
+    pub log_type: Option<LogType>,
     /// Where it arrives.
     pub destination: Destination,
     /// How long a file must stand still.
@@ -227,6 +227,8 @@ pub struct Feed {
     pub after: After,
     /// Whether that waits until the service's counters have confirmed the log.
     pub after_confirmed: bool,
+    /// Whether a log that the service would refuse is held instead of shipped.
+    pub hold: bool,
     /// Whether to compress at all.
     pub gzip: bool,
     /// How small files are joined.

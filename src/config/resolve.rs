@@ -332,6 +332,10 @@ impl Resolver<'_> {
             self.wrong.push(format!("{}: no tenant {tenant} is configured", key("tenant")));
         }
         self.note(&key("paths"), paths.join(", "), Origin::File);
+        let log_type = match typed.log_type.as_str() {
+            "auto" => Some(None),
+            name => self.checked(&key("log_type"), name.parse().map(Some)),
+        };
         self.note(&key("log_type"), &typed.log_type, Origin::File);
         match &destination {
             Some(Destination::DataSource(name)) => self.note(&key("data_source"), name, Origin::File),
@@ -354,6 +358,13 @@ impl Resolver<'_> {
             other => Err(format!("{other:?} is none of finalised, confirmed")),
         };
         let after_confirmed = self.checked(&key("after_stage"), after_confirmed);
+        let word = self.file_or(&key("on_quality"), typed.on_quality.clone(), "ship".to_owned());
+        let hold = match word.as_str() {
+            "ship" => Ok(false),
+            "hold" => Ok(true),
+            other => Err(format!("{other:?} is none of ship, hold")),
+        };
+        let hold = self.checked(&key("on_quality"), hold);
         let word = self.file_or(&key("compression"), typed.compression.clone(), "gzip".to_owned());
         let gzip = match word.as_str() {
             "gzip" => Ok(true),
@@ -367,11 +378,12 @@ impl Resolver<'_> {
             paths,
             exclude: typed.exclude.iter().map(absolute).collect(),
             tenant,
-            log_type: typed.log_type.clone(),
+            log_type: log_type?,
             destination: destination?,
             settle,
             after: after?,
             after_confirmed: after_confirmed?,
+            hold: hold?,
             gzip: gzip?,
             join,
         })

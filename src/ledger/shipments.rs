@@ -233,6 +233,19 @@ impl Ledger {
         })
     }
 
+    /// The held shipments of a feed.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn held(&self, tenant: &TenantName, feed: &str) -> Result<Vec<Shipment>> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM shipment WHERE stage = 'held' AND tenant = ?1 AND feed = ?2 ORDER BY id");
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+        let rows = statement.query_map(params![tenant.as_str(), feed], read).map_err(failed)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    }
+
     /// A person's order: forget a shipment, so that what it held counts as new. Returns its file in the spool.
     ///
     /// # Errors

@@ -273,6 +273,13 @@ impl Parser {
         }
     }
 
+    /// Passes over whole lines without reading them, but for those that name columns; `at` is where they start, the
+    /// result is where the next one does.
+    pub fn skip(&mut self, at: Position, lines: &[u8]) -> Position {
+        self.learn(lines);
+        Position { line: at.line + read::count_lines(lines), offset: at.offset + lines.len() as u64 }
+    }
+
     /// Takes in the last line of a chunk that names columns, so that the next chunk can be read by another parser.
     fn learn(&mut self, chunk: &[u8]) {
         for marker in self.format.dialect.markers() {

@@ -150,7 +150,7 @@ fn parallel<V: Visit>(
     });
 }
 
-fn count_lines(bytes: &[u8]) -> u64 {
+pub(super) fn count_lines(bytes: &[u8]) -> u64 {
     let ends = memchr::memchr_iter(b'\n', bytes).count() as u64;
     ends + u64::from(!bytes.is_empty() && !bytes.ends_with(b"\n"))
 }

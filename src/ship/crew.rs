@@ -395,13 +395,14 @@ impl Worker {
     fn retarget(&self, shipment: &mut crate::ledger::Shipment) -> Result<()> {
         let Some(feed) = self.shared.feed(&self.tenant, &shipment.feed) else { return Ok(()) };
         let (destination, snapshot) = super::packer::destination(feed);
-        let log_type = feed.log_type.as_str();
+        let log_type = feed.log_type.as_ref().map_or(shipment.log_type.as_str(), LogType::as_str);
         let same =
             shipment.destination == destination && shipment.snapshot == snapshot && shipment.log_type == log_type;
         if shipment.stage != Stage::Packed || same {
             return Ok(());
         }
-        self.shared.ledger.retarget(shipment.id, destination, snapshot, log_type)?;
+        let log_type = log_type.to_owned();
+        self.shared.ledger.retarget(shipment.id, destination, snapshot, &log_type)?;
         *shipment = self.shared.ledger.shipment(shipment.id)?;
         Ok(())
     }

@@ -19,6 +19,7 @@ mod crew;
 pub mod daemon;
 pub mod gzip;
 mod head;
+mod judge;
 mod look;
 mod owner;
 mod pack;
@@ -44,6 +45,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub use judge::NO_TYPE;
 pub use look::{Look, look};
 pub use packer::{LeftOut, Would, would_ship};
 
@@ -323,11 +325,12 @@ mod testing {
             paths: paths.to_vec(),
             exclude: Vec::new(),
             tenant: TenantName::default_tenant(),
-            log_type: "SQUID_NATIVE".parse().unwrap(),
+            log_type: Some("SQUID_NATIVE".parse().unwrap()),
             destination: Destination::Snapshot("s".to_owned()),
             settle: Duration::ZERO,
             after: After::Keep,
             after_confirmed: false,
+            hold: false,
             gzip: true,
             join: Join::default(),
         }

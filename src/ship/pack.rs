@@ -317,7 +317,8 @@ mod tests {
     fn member(path: std::path::PathBuf, from: u64) -> Member {
         let meta = std::fs::metadata(&path).unwrap();
         let head = Head::read(&mut File::open(&path).unwrap(), meta.len()).unwrap();
-        Member { path, mark: mark(&meta), head, from, to: meta.len() }
+        let kind = crate::ship::judge::Kind { log_type: "SQUID_NATIVE".parse().unwrap(), doubt: None };
+        Member { path, mark: mark(&meta), head, from, to: meta.len(), kind }
     }
 
     fn run(dir: &std::path::Path, members: &[Member], how: How) -> Result<Packed, Spoiled> {

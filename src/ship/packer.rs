@@ -3,15 +3,17 @@
 use super::crew::Crew;
 use super::gzip::Pace;
 use super::head::Shape;
+use super::judge::{self, Judge, Kind};
 use super::pack::{self, Content, How, Part, Spoiled};
 use super::plan::{self, LARGEST, Member, Plan, Work};
 use super::scan::Scanner;
 use super::spool::Sink;
 use super::{Event, Outcome, Shared};
 use crate::config::{After, Destination, Feed, Level};
-use crate::domain::{ByteCount, TenantName};
+use crate::domain::{ByteCount, LogType, TenantName};
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, NewShipment, NewSlice};
+use crate::logs::quality::Judgement;
 use crate::service::Growth;
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -64,6 +66,9 @@ enum Done {
 impl Packer {
     pub(super) fn new(shared: &Arc<Shared>) -> Result<Packer> {
         let scanners = shared.feeds.iter().map(|feed| Scanner::new(feed).map(Some)).collect::<Result<_>>()?;
+        for feed in &shared.feeds {
+            judge::set_free(&shared.ledger, feed)?;
+        }
         Ok(Packer { shared: shared.clone(), scanners, without: HashSet::new(), lost_races: 0, patient: true })
     }
 
@@ -171,7 +176,7 @@ impl Packer {
             if work.members.is_empty() {
                 return Ok(Done::Elsewhere);
             }
-            let packed = self.shipment(&work, crew).await;
+            let packed = self.shipment(&work, crew, outcome).await;
             let rest = match packed {
                 Ok(rest) => rest,
                 Err(Spoiled::Member(number, error)) => {
@@ -204,7 +209,12 @@ impl Packer {
     }
 
     /// Packs one shipment. Returns where the next part of a huge file begins.
-    async fn shipment(&mut self, work: &Work, crew: &mut Crew) -> std::result::Result<Option<u64>, Spoiled> {
+    async fn shipment(
+        &mut self,
+        work: &Work,
+        crew: &mut Crew,
+        outcome: &mut Outcome,
+    ) -> std::result::Result<Option<u64>, Spoiled> {
         let (shared, feed) = (self.shared.clone(), work.feed.clone());
         let first = &work.members[0];
         shared.event(Event::Packing { source: first.path.clone(), bytes: work.bytes() });
@@ -214,31 +224,36 @@ impl Packer {
         let (name, file) = shared.spool.create(shared.owner.name(), extension).map_err(Spoiled::Spool)?;
         let filename = filename(first, how.pace.is_some() && text);
         let (growing, growth) = watch::channel(Growth::default());
+        let kind = first.kind.clone();
         // Stored from now on, if it is large; committed only once the ledger has it.
-        let storing = (work.bytes() >= OVERLAP_FROM)
-            .then(|| crew.store_ahead(&feed.tenant, &name, &filename, &feed.log_type, growth))
+        let storing = (work.bytes() >= OVERLAP_FROM && kind.doubt.is_none())
+            .then(|| crew.store_ahead(&feed.tenant, &name, &filename, &kind.log_type, growth))
             .flatten();
         let (members, shared_there, sink) =
             (work.members.clone(), shared.clone(), Sink::new(file, growing, shared.backlog.clone()));
-        let packed =
-            tokio::task::spawn_blocking(move || pack::pack(&members, how, sink, &shared_there.stop, &mut |_| {}))
-                .await
-                .unwrap_or_else(|_| Err(Spoiled::Spool(Error::failed("packing ended early"))));
-        let taken = packed.and_then(|content| {
+        let mut judge = Judge::new(&kind, first.head.shape);
+        let packed = tokio::task::spawn_blocking(move || {
+            let content = pack::pack(&members, how, sink, &shared_there.stop, &mut |text| judge.see(text))?;
+            Ok((content, judge.end()))
+        });
+        let packed = packed.await.unwrap_or_else(|_| Err(Spoiled::Spool(Error::failed("packing ended early"))));
+        let taken = packed.and_then(|(content, judgement)| {
+            let held = judge::held(&feed, &kind, judgement.as_ref());
             // Held while the ledger takes it in, so that the worker does not send what is being stored already.
             let busy = crew.busy(&feed.tenant);
             let mut busy = busy.lock().unwrap_or_else(PoisonError::into_inner);
-            let id = self.take_in(work, &content, &name, &filename).map_err(Spoiled::Spool)?;
-            if let (Some(id), Some(storing)) = (id, &storing) {
+            let judged = (judgement.as_ref(), held.as_ref());
+            let id = self.take_in(work, &content, &name, &filename, judged).map_err(Spoiled::Spool)?;
+            if let (Some(id), Some(storing), None) = (id, &storing, &held) {
                 busy.insert(id);
                 storing.taken_in(id);
             }
-            Ok((content, id))
+            Ok((content, id, held))
         });
-        let (content, id) = match taken {
-            Ok((content, Some(id))) => (content, id),
+        let (content, id, held) = match taken {
+            Ok((content, Some(id), held)) => (content, id, held),
             // Another process shipped some of it meanwhile: the next round plans without that.
-            Ok((_, None)) => {
+            Ok((_, None, _)) => {
                 shared.discard(&name);
                 self.lost_races += 1;
                 if self.lost_races > MOST_RACES {
@@ -256,13 +271,23 @@ impl Packer {
         let files = content.parts.len() as u64;
         shared.event(Event::Packed { id, source, files, raw, packed: content.packed });
         content.growth.send_replace(Growth { len: content.packed, finished: true });
-        crew.wake(&feed.tenant);
+        match held {
+            Some(error) => outcome.left_out.push(shared.left_out(first.path.display().to_string(), error)),
+            None => crew.wake(&feed.tenant),
+        }
         let last = content.parts.last().map_or(0, |part| part.to);
         let more = work.members.len() == 1 && last < first.to;
         Ok(more.then_some(last))
     }
 
-    fn take_in(&self, work: &Work, content: &Content, spool: &str, filename: &str) -> Result<Option<i64>> {
+    fn take_in(
+        &self,
+        work: &Work,
+        content: &Content,
+        spool: &str,
+        filename: &str,
+        (judgement, held): (Option<&Judgement>, Option<&Error>),
+    ) -> Result<Option<i64>> {
         let (shared, feed) = (&self.shared, &work.feed);
         if content.packed > LARGEST {
             return Err(Error::failed(format!("{} is larger than the service takes even packed", work.label()))
@@ -275,20 +300,21 @@ impl Packer {
             NewSlice { path, mark: member.mark, head, digest: part.digest, from: part.from, to: part.to }
         };
         let (destination, snapshot) = destination(feed);
+        let (judgement, held) = (judgement.map(judge::to_text), held.map(Error::one_line));
         shared.ledger.take_in(&NewShipment {
             tenant: &feed.tenant,
             feed: &feed.name,
             owner: shared.owner.name(),
             slices: content.parts.iter().map(slice).collect(),
             packed: content.packed,
-            log_type: feed.log_type.as_str(),
+            log_type: work.members[0].kind.log_type.as_str(),
             destination,
             snapshot,
             spool,
             filename,
             away: feed.after != After::Keep,
-            held: None,
-            judgement: None,
+            held: held.as_deref(),
+            judgement: judgement.as_deref(),
         })
     }
 }
@@ -365,6 +391,12 @@ pub type LeftOut = Vec<(PathBuf, Error)>;
 pub struct Would {
     /// Its files with their lengths.
     pub files: Vec<(PathBuf, u64)>,
+    /// What it would be shipped as.
+    pub log_type: LogType,
+    /// What the service would say of it, where its log type can be read here.
+    pub judgement: Option<Judgement>,
+    /// Why it would be held.
+    pub held: Option<Error>,
 }
 
 /// What would be shipped of a feed, and what would be left out; nothing is written or sent.
@@ -380,7 +412,10 @@ pub fn would_ship(ledger: &Ledger, feed: &Feed) -> Result<(Vec<Would>, LeftOut)>
         for work in plan.works {
             let files = work.members.iter().map(|member| (member.path.clone(), member.to - member.from));
             without.extend(work.members.iter().map(|member| member.path.clone()));
-            would.push(Would { files: files.collect() });
+            let kind: &Kind = &work.members[0].kind;
+            let judgement = judge::files(&work.members);
+            let held = judge::held(&feed, kind, judgement.as_ref());
+            would.push(Would { files: files.collect(), log_type: kind.log_type.clone(), judgement, held });
         }
         without.extend(plan.left_out.iter().map(|(path, _): &(PathBuf, Error)| Path::to_path_buf(path)));
         left_out.extend(plan.left_out);

@@ -1,6 +1,7 @@
 //! From found files to shipments to pack: what is known already, what cannot be shipped, what is joined.
 
 use super::head::{Head, Shape};
+use super::judge::Kind;
 use super::scan::{Candidate, Scanner, mark};
 use crate::config::{After, Feed};
 use crate::domain::Digest;
@@ -27,6 +28,7 @@ pub(super) struct Member {
     pub head: Head,
     pub from: u64,
     pub to: u64,
+    pub kind: Kind,
 }
 
 /// One shipment to pack: one file, or several small ones to be joined.
@@ -139,9 +141,10 @@ fn member(
     let opened = open(&path, &mark).and_then(|file| {
         let Some(mut file) = file else { return Ok(None) };
         let head = Head::read(&mut file, mark.size)?;
-        Ok(Some((file, head)))
+        let kind = Kind::of(feed, &mut file, head.shape)?;
+        Ok(Some((file, head, kind)))
     });
-    let (mut file, head) = match opened {
+    let (mut file, head, kind) = match opened {
         Ok(Some(opened)) => opened,
         Ok(None) => return Ok(None),
         Err(error) => {
@@ -183,7 +186,7 @@ fn member(
         }
     }
     let (from, to) = gap(&slices, mark.size);
-    Ok((from < to).then_some(Member { path, mark, head, from, to }))
+    Ok((from < to).then_some(Member { path, mark, head, from, to, kind }))
 }
 
 /// Why a file is not for shipping, and what to do if that is a pity.
@@ -267,12 +270,13 @@ fn join(feed: &Arc<Feed>, members: Vec<Member>, plan: &mut Plan) {
     for member in members {
         let whole = member.from == 0 && member.to == member.mark.size;
         let text = matches!(member.head.shape, Shape::Text(_));
-        if !whole || !text || member.to >= limits.size.0 || limits.count < 2 {
+        if !whole || !text || member.kind.doubt.is_some() || member.to >= limits.size.0 || limits.count < 2 {
             plan.works.push(Work { feed: feed.clone(), members: vec![member] });
             continue;
         }
         let fits = |(work, bytes): &&mut (Work, u64)| {
             work.members[0].head.columns() == member.head.columns()
+                && work.members[0].kind == member.kind
                 && bytes.saturating_add(member.to) <= limits.size.0
                 && (work.members.len() as u64) < limits.count
         };
@@ -282,9 +286,11 @@ fn join(feed: &Arc<Feed>, members: Vec<Member>, plan: &mut Plan) {
                 work.members.push(member);
             }
             None => {
-                let columns = member.head.columns().to_vec();
+                let (columns, kind) = (member.head.columns().to_vec(), member.kind.clone());
                 // The full one of these columns takes no more.
-                let (full, rest) = open.into_iter().partition(|(work, _)| work.members[0].head.columns() == columns);
+                let (full, rest) = open
+                    .into_iter()
+                    .partition(|(work, _)| work.members[0].head.columns() == columns && work.members[0].kind == kind);
                 open = rest;
                 let full: Vec<(Work, u64)> = full;
                 plan.works.extend(full.into_iter().map(|(work, _)| work));

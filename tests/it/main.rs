@@ -15,6 +15,7 @@ mod embedded;
 mod export;
 mod families;
 mod faults;
+mod gate;
 mod how_to;
 mod logs;
 mod offline;

@@ -180,11 +180,12 @@ fn data_sources(config: &Config, name: &TenantName, streams: &[Stream], findings
             findings.bad(&what, &error.hint(near.unwrap_or_else(|| make.to_owned())));
             continue;
         };
-        let ours = vendor::find(feed.log_type.as_str()).and_then(|format| format.id);
+        let sends = feed.log_type.as_ref().map_or("auto", |log_type| log_type.as_str());
+        let ours = vendor::find(sends).and_then(|format| format.id);
         match (ours, stream.log_type) {
             (Some(ours), Some(theirs)) if ours != theirs => findings.doubt(
                 &what,
-                format!("{source} is made for log type {theirs}, feed {} sends {} ({ours})", feed.name, feed.log_type),
+                format!("{source} is made for log type {theirs}, feed {} sends {sends} ({ours})", feed.name),
                 "correct the feed's log_type, or make a data source for this one",
             ),
             _ => findings.ok(&what, format!("{source} exists")),
