@@ -317,8 +317,9 @@ impl Worker {
             if idle {
                 self.moved.notify_one();
                 if let Order::Drain { wait } = order {
-                    if wait {
-                        self.confirm().await;
+                    // What turns out never to have arrived goes before the end.
+                    if wait && self.confirm().await {
+                        continue;
                     }
                     return self.ended().await;
                 }
@@ -444,7 +445,8 @@ impl Worker {
         self.leave(what, error);
     }
 
-    async fn look(&mut self) {
+    /// One look at the counters; tells whether something that was uncertain is decided.
+    async fn look(&mut self) -> bool {
         match self.shared.look(&self.tenant, &self.service, &self.book).await {
             Ok(look) => {
                 for (source, error) in look.rejected {
@@ -454,29 +456,34 @@ impl Worker {
                     self.rests.retain(|whom, _| whom.is_none());
                     self.shared.put_away().await;
                 }
+                look.freed
             }
             Err(error) => {
                 let what = format!("confirmation for tenant {}", self.tenant);
                 self.leave(what, error);
+                false
             }
         }
     }
 
-    /// Watches the counters until everything is decided or the configured time is over.
-    async fn confirm(&mut self) {
+    /// Watches the counters until everything is decided or the configured time is over; ends early, with `true`, when
+    /// something that was uncertain is decided and may have to be sent again.
+    async fn confirm(&mut self) -> bool {
         let until = Instant::now() + self.shared.upload.confirm_for;
         let mut pause = FIRST_LOOK;
         loop {
             let reports = self.outcome.left_out.len();
-            self.look().await;
+            if self.look().await {
+                return true;
+            }
             let failed = self.outcome.left_out.len() > reports;
             let open = self.shared.undecided(&self.tenant).unwrap_or_default();
             if !open || failed || Instant::now() + pause > until || self.shared.stop.load(Ordering::Relaxed) {
-                return;
+                return false;
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = self.shared.halted() => return,
+                () = self.shared.halted() => return false,
             }
             pause = (pause * 2).min(LONGEST_LOOK);
         }
