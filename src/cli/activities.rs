@@ -65,7 +65,7 @@ impl Activities {
             Action::Feedback { id, value, text, contact_email, tenant } => {
                 let service = listing::client(context, &tenant)?;
                 let feedback = Feedback { value, text, contact_email };
-                super::runtime()?.block_on(service.activity_feedback(&id, &feedback))?;
+                super::block_on(service.activity_feedback(&id, &feedback))?;
                 context.ui.note(format!("sent feedback on activity {id}"));
                 Ok(())
             }

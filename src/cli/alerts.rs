@@ -118,20 +118,20 @@ fn mark(context: &mut Context<'_>, ids: &Ids, read: bool) -> Result<()> {
     let service = listing::client(context, &ids.tenant)?;
     let word = if read { "read" } else { "unread" };
     let mut table = Table::new(&["id", "status"]);
-    let failed = super::runtime()?.block_on(async {
+    let ended = super::block_on(async {
         let mut failed = None;
         for id in &ids.ids {
             match service.mark_alert(id, read).await {
                 Ok(()) => table.row([id.clone().into(), word.into()]),
-                Err(failure) => failed = failed.or(Some(Error::from(failure))),
+                Err(failure) => failed = failed.or(Some(failure)),
             }
         }
-        failed
+        failed.map_or(Ok(()), Err)
     });
     if !table.is_empty() {
         context.ui.table("alerts", &table)?;
     }
-    failed.map_or(Ok(()), Err)
+    ended
 }
 
 impl Close {
@@ -146,7 +146,11 @@ impl Close {
         let service = listing::client(context, &self.tenant)?;
         let runtime = super::runtime()?;
         // What is closed is what was found, by id: nothing that came meanwhile.
-        let ids = if self.ids.is_empty() { runtime.block_on(matching(&service, filters))? } else { self.ids.clone() };
+        let ids = if self.ids.is_empty() {
+            runtime.block_on(super::until_stopped(matching(&service, filters)))?
+        } else {
+            self.ids.clone()
+        };
         if ids.is_empty() {
             context.ui.note("no alert matches");
             return Ok(());
@@ -156,14 +160,14 @@ impl Close {
                 .hint("look at them with: logweir alerts list and the same filter; then add --yes"));
         }
         let mut closed = alerts::Closed::default();
-        let ended = runtime.block_on(async {
+        let ended = runtime.block_on(super::until_stopped(async {
             for some in ids.chunks(AT_ONCE) {
                 let done = service.close_alerts(some, self.closing, &remarks).await?;
                 closed.closed += done.closed;
                 closed.not_found.extend(done.not_found);
             }
             Ok::<(), Error>(())
-        });
+        }));
         let mut table = Table::new(&["closed_as", "closed", "not_found"]);
         let missing = (!closed.not_found.is_empty()).then(|| closed.not_found.join(" "));
         table.row([self.closing.name.into(), closed.closed.into(), missing.into()]);

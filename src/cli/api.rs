@@ -44,7 +44,7 @@ impl Api {
             context.ui.warn("paths of this API end in '/'; without it a body may be lost on the way");
         }
         let service = listing::client(context, &self.tenant)?;
-        let answer = super::runtime()?.block_on(service.raw(&self.method, &self.path, body.as_deref()))?;
+        let answer = super::block_on(service.raw(&self.method, &self.path, body.as_deref()))?;
         let answer = hide(&answer);
         context.ui.bytes(&answer)?;
         if answer.ends_with(b"\n") || answer.is_empty() { Ok(()) } else { context.ui.bytes(b"\n") }

@@ -161,7 +161,7 @@ impl Apps {
             while let Some(page) = pages.next().await? {
                 out.page(context, &page)?;
             }
-            Ok(())
+            Ok::<(), Error>(())
         })?;
         out.end(context)
     }

@@ -69,10 +69,11 @@ impl CallBudget for ToldBudget {
 }
 
 fn missing(name: &TenantName, config: &Config) -> Error {
-    let error = Error::usage(format!("no tenant {name} is configured"));
     if config.tenants.is_empty() {
-        return error.hint("write a configuration with: logweir init, and name it with --config FILE");
+        return Error::usage("no service is configured")
+            .hint("write a configuration with: logweir init, and name it with --config FILE");
     }
+    let error = Error::usage(format!("no tenant {name} is configured"));
     let known: Vec<&str> = config.tenants.keys().map(TenantName::as_str).collect();
     error.hint(format!("configured are: {}", known.join(", ")))
 }

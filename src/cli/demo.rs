@@ -81,7 +81,9 @@ fn fresh_directory(context: &Context<'_>) -> Result<PathBuf> {
 }
 
 fn make(dir: &Path) -> Result<()> {
-    std::fs::create_dir_all(dir).map_err(|error| Error::failed(format!("cannot make {}", dir.display())).cause(error))
+    std::fs::create_dir_all(dir).map_err(|error| {
+        Error::failed(format!("cannot make {}", dir.display())).cause(error).hint("name another with --dir DIR")
+    })
 }
 
 async fn job(context: &mut Context<'_>, dir: &Path, logs: &Path) -> Result<()> {

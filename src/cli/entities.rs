@@ -70,10 +70,10 @@ impl Entities {
         let entity = EntityKey { id: key.id, app: key.app, instance: key.instance };
         let runtime = super::runtime()?;
         if !tree {
-            let record = runtime.block_on(service.entity(&entity))?;
+            let record = runtime.block_on(super::until_stopped(service.entity(&entity)))?;
             return listing::show(context, &VIEW, &[record]);
         }
-        let record = runtime.block_on(service.entity_tree(&entity))?;
+        let record = runtime.block_on(super::until_stopped(service.entity_tree(&entity)))?;
         if context.ui.format == Format::Text {
             let document: serde_json::Value = serde_json::from_str(record.json()).unwrap_or_default();
             return context.ui.line(crate::ui::escape::terminal_lines(&format!("{document:#}")));

@@ -291,16 +291,17 @@ where
     F: Future<Output = std::result::Result<Record, crate::service::Failure>>,
 {
     let service = client(context, &wanted.tenant)?;
-    let (found, failed) = super::runtime()?.block_on(async {
-        let (mut found, mut failed) = (Vec::new(), None);
+    let mut found = Vec::new();
+    let ended = super::block_on(async {
+        let mut failed = None;
         for id in &wanted.ids {
             match one(service.clone(), id.clone()).await {
                 Ok(record) => found.push(record),
-                Err(failure) => failed = failed.or(Some(Error::from(failure))),
+                Err(failure) => failed = failed.or(Some(failure)),
             }
         }
-        (found, failed)
+        failed.map_or(Ok(()), Err)
     });
     show(context, view, &found)?;
-    failed.map_or(Ok(()), Err)
+    ended
 }

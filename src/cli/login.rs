@@ -88,7 +88,7 @@ impl Logout {
 impl Whoami {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
         let service = listing::client(context, &self.tenant)?;
-        let who = super::runtime()?.block_on(service.identity())?;
+        let who = super::block_on(service.identity())?;
         let scopes = (!who.scopes.is_empty()).then(|| who.scopes.join(" "));
         let mut table = Table::new(&["method", "user", "application", "tenant", "scopes", "valid_for_s"]);
         table.row([

@@ -226,13 +226,16 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 /// Runs network work until it is done or a person or the service manager asks to stop.
-fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    runtime()?.block_on(async {
-        tokio::select! {
-            ended = work => ended,
-            stopped = interrupted() => Err(stopped.err().unwrap_or_else(|| Error::new(Kind::Interrupted, "interrupted"))),
-        }
-    })
+fn block_on<T, E: Into<Error>>(work: impl Future<Output = std::result::Result<T, E>>) -> Result<T> {
+    runtime()?.block_on(until_stopped(work))
+}
+
+/// The same, for commands that do several pieces of work in one runtime.
+async fn until_stopped<T, E: Into<Error>>(work: impl Future<Output = std::result::Result<T, E>>) -> Result<T> {
+    tokio::select! {
+        ended = work => ended.map_err(Into::into),
+        stopped = interrupted() => Err(stopped.err().unwrap_or_else(|| Error::new(Kind::Interrupted, "interrupted"))),
+    }
 }
 
 /// Resolves when a person or the service manager asks to stop.

@@ -33,6 +33,7 @@ pub struct Status {
 #[derive(Debug, Args)]
 pub struct Retry {
     /// Its number, as logweir status shows it
+    #[arg(value_parser = number)]
     shipment: i64,
 }
 
@@ -40,7 +41,13 @@ pub struct Retry {
 #[derive(Debug, Args)]
 pub struct Forget {
     /// Its number, as logweir status shows it
+    #[arg(value_parser = number)]
     shipment: i64,
+}
+
+/// A shipment's number.
+fn number(text: &str) -> std::result::Result<i64, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "a number, as logweir status shows it".to_owned())
 }
 
 pub(super) fn shipment_table(shipments: &[Shipment]) -> Table {
@@ -168,7 +175,7 @@ fn services(context: &mut Context<'_>) -> Result<Vec<Counters>> {
     let mut all = Vec::new();
     for tenant in names {
         let told = match connect::service(context, &config, tenant, &ledger, Urgency::Human) {
-            Ok(service) => super::block_on(async { Ok(counters(&service, &config, tenant).await) })?,
+            Ok(service) => super::block_on(async { Ok::<_, Error>(counters(&service, &config, tenant).await) })?,
             Err(error) => Err(error.one_line()),
         };
         all.push(Counters { tenant: tenant.clone(), told });

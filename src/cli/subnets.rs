@@ -130,7 +130,7 @@ fn create(context: &mut Context<'_>, name: String, fields: Fields, tenant: &Tena
     let organization = fields.organization.filter(|name| !name.is_empty());
     let range = Range { name, category, subnets: fields.networks, organization, tags: fields.tags };
     let service = listing::client(context, tenant)?;
-    let id = super::runtime()?.block_on(service.create_subnet(&range))?;
+    let id = super::block_on(service.create_subnet(&range))?;
     done(context, &[("created", &range.name, &id)])
 }
 
@@ -144,7 +144,7 @@ fn update(
     let service = listing::client(context, tenant)?;
     let runtime = super::runtime()?;
     // The service replaces the whole record: what is not changed must be sent as it is.
-    let mut range = Range::from(&runtime.block_on(present(&service, id))?);
+    let mut range = Range::from(&runtime.block_on(super::until_stopped(present(&service, id)))?);
     range.name = name.unwrap_or(range.name);
     range.category = fields.category.unwrap_or(range.category);
     if !fields.networks.is_empty() {
@@ -156,7 +156,7 @@ fn update(
     if let Some(organization) = fields.organization {
         range.organization = (!organization.is_empty()).then_some(organization);
     }
-    runtime.block_on(service.update_subnet(id, &range))?;
+    runtime.block_on(super::until_stopped(service.update_subnet(id, &range)))?;
     done(context, &[("updated", &range.name, id)])
 }
 
@@ -182,20 +182,21 @@ async fn all(service: &Service) -> Result<Vec<Record>> {
 
 fn delete(context: &mut Context<'_>, ids: &Ids) -> Result<()> {
     let service = listing::client(context, &ids.tenant)?;
-    let (gone, failed) = super::runtime()?.block_on(async {
-        let (mut gone, mut failed) = (Vec::new(), None);
+    let mut gone = Vec::new();
+    let ended = super::block_on(async {
+        let mut failed = None;
         for id in &ids.ids {
             match service.delete_subnet(id).await {
                 Ok(()) => gone.push(("deleted", "", id.as_str())),
-                Err(failure) => failed = failed.or(Some(Error::from(failure))),
+                Err(failure) => failed = failed.or(Some(failure)),
             }
         }
-        (gone, failed)
+        failed.map_or(Ok(()), Err)
     });
     if !gone.is_empty() {
         done(context, &gone)?;
     }
-    failed.map_or(Ok(()), Err)
+    ended
 }
 
 /// Reads the CSV of the vendor's how-to: a heading, then name, networks, category, tags, provider.
@@ -252,7 +253,7 @@ fn steps(plan: &Plan) -> Table {
 
 fn sync(context: &mut Context<'_>, service: &Service, wanted: &[Range], apply: bool, delete: bool) -> Result<()> {
     let runtime = super::runtime()?;
-    let plan = subnets::plan(&runtime.block_on(all(service))?, wanted, delete);
+    let plan = subnets::plan(&runtime.block_on(super::until_stopped(all(service)))?, wanted, delete);
     context.ui.table("steps", &steps(&plan))?;
     let mut said = format!("{} step(s), {} range(s) as they should be", plan.steps.len(), plan.unchanged);
     if !plan.extra.is_empty() {
@@ -266,8 +267,8 @@ fn sync(context: &mut Context<'_>, service: &Service, wanted: &[Range], apply: b
         context.ui.note("nothing was changed; --apply does it");
         return Ok(());
     }
-    let failures = runtime.block_on(async {
-        let mut failures = Vec::new();
+    let mut failures = Vec::new();
+    let ended = runtime.block_on(super::until_stopped(async {
         for step in &plan.steps {
             let ended = match step {
                 Step::Create(range) => service.create_subnet(range).await.map(|_| ()),
@@ -278,11 +279,12 @@ fn sync(context: &mut Context<'_>, service: &Service, wanted: &[Range], apply: b
                 failures.push(failure);
             }
         }
-        failures
-    });
+        Ok::<(), Error>(())
+    }));
     for failure in &failures {
         context.ui.warn(crate::ui::escape::terminal(&failure.message));
     }
+    ended.map_err(|error| error.hint("the same command does what is left"))?;
     match failures.into_iter().next() {
         None => {
             context.ui.note("done");

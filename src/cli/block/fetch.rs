@@ -53,15 +53,15 @@ impl Fetch {
             Apps::Allowed => BlockType::Allowed,
         };
         let Some(format) = format else {
-            let verdict = crate::cli::block_on(async { Ok(service.block_pages(apps).await?) })?;
+            let verdict = crate::cli::block_on(service.block_pages(apps))?;
             return self.show(context, &verdict);
         };
-        let script = crate::cli::block_on(async { Ok(service.block_script(format, apps).await?) })?;
+        let script = crate::cli::block_on(service.block_script(format, apps))?;
         let judgement = if self.no_check {
             Judgement::default()
         } else {
             // The verdict as JSON is undocumented: without it, the script is judged by its grammar alone.
-            let verdict = crate::cli::block_on(async { Ok(service.block_pages(apps).await?) });
+            let verdict = crate::cli::block_on(service.block_pages(apps));
             match &verdict {
                 Err(error) if error.kind() == Kind::Interrupted => return verdict.map(|_| ()),
                 Err(error) => context.ui.warn(format!("not compared with the verdict: {}", error.one_line())),

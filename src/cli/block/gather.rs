@@ -172,7 +172,7 @@ pub(super) fn from_service(context: &mut Context<'_>, builder: &mut Builder, ten
     let config: Config = context.config()?;
     let ledger: Ledger = connect::ledger(&config)?;
     let service = connect::service(context, &config, tenant, &ledger, Urgency::Human)?;
-    let banned = crate::cli::block_on(async { Ok(service.block_pages(BlockType::Banned).await?) })?;
+    let banned = crate::cli::block_on(service.block_pages(BlockType::Banned))?;
     apps(builder, &banned);
     Ok(())
 }

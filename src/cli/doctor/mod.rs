@@ -106,7 +106,7 @@ fn examine(context: &mut Context<'_>, config: &Config, findings: &mut Findings) 
         host::list(list, context.env.var("PATH"), findings);
     }
     if config.tenants.is_empty() {
-        let error = Error::usage("no tenant is configured").hint("write a configuration with: logweir init");
+        let error = Error::usage("no service is configured").hint("write a configuration with: logweir init");
         findings.bad("tenant", &error);
         return Ok(());
     }
@@ -118,6 +118,6 @@ fn examine(context: &mut Context<'_>, config: &Config, findings: &mut Findings) 
             findings.show(context)?;
             tenant::tenant(context, config, name, findings).await?;
         }
-        Ok(())
+        Ok::<(), Error>(())
     })
 }
