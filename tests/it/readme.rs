@@ -82,3 +82,37 @@ fn the_table_of_block_list_targets_is_made_from_the_registry() {
     assert_eq!(rows.len(), 50);
     assert!(text.contains(&rows.concat()), "README should have:\n{}", rows.concat());
 }
+
+/// Text with what differs from run to run made the same: numbers, times, ids, the directory, the width of columns.
+fn alike(text: &str, dir: &str) -> Vec<String> {
+    let word = |word: &str| {
+        if word.len() >= 16 && word.bytes().all(|c| c.is_ascii_hexdigit()) {
+            return "9".to_owned();
+        }
+        let mut short = String::new();
+        for c in word.chars() {
+            let c = if c.is_ascii_digit() { '9' } else { c };
+            if c != '9' || !short.ends_with('9') {
+                short.push(c);
+            }
+        }
+        short
+    };
+    let line = |line: &str| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ");
+    text.replace(dir, "").lines().map(line).filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn the_session_at_the_top_is_what_the_tool_says_today() {
+    let text = readme();
+    let session = text.split("```console\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a session");
+    let (command, shown) = session.split_once('\n').expect("a command and what it said");
+    let words: Vec<&str> = command.strip_prefix("$ logweir ").expect("a command").split(' ').collect();
+    let sandbox = Sandbox::new();
+    let ran = sandbox.run(&words, 0);
+    let dir = format!("{}/", std::fs::canonicalize(sandbox.path("")).expect("the directory").display());
+    let said = alike(&(ran.stdout + &ran.stderr), &dir);
+    for line in alike(shown, &dir) {
+        assert!(said.contains(&line), "README shows what is not said today: {line}\n{}", said.join("\n"));
+    }
+}
