@@ -40,12 +40,7 @@ impl Demo {
         let logs = dir.join("logs");
         make(&logs)?;
         context.ui.line(format!("logweir demo in {}", dir.display()))?;
-        super::runtime()?.block_on(async {
-            tokio::select! {
-                ended = job(context, &dir, &logs) => ended,
-                stopped = super::interrupted() => Err(stopped.err().unwrap_or_else(|| Error::new(crate::error::Kind::Interrupted, "interrupted"))),
-            }
-        })
+        super::block_on(job(context, &dir, &logs))
     }
 }
 

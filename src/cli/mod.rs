@@ -233,8 +233,10 @@ fn block_on<T, E: Into<Error>>(work: impl Future<Output = std::result::Result<T,
 /// The same, for commands that do several pieces of work in one runtime.
 async fn until_stopped<T, E: Into<Error>>(work: impl Future<Output = std::result::Result<T, E>>) -> Result<T> {
     tokio::select! {
-        ended = work => ended.map_err(Into::into),
+        // First, so that somebody listens before the work begins.
+        biased;
         stopped = interrupted() => Err(stopped.err().unwrap_or_else(|| Error::new(Kind::Interrupted, "interrupted"))),
+        ended = work => ended.map_err(Into::into),
     }
 }
 
