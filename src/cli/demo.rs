@@ -187,7 +187,7 @@ fn configure(dir: &Path, application: &embedded::Application, addr: std::net::So
     let secret = dir.join("client_secret");
     serve::write_secret(&secret, application.secret.expose())?;
     let text = format!(
-        "[service]\nurl = \"http://{addr}\"\nauthority = \"http://{addr}\"\nallow_hosts = [\"127.0.0.1\"]\n\n\
+        "[service]\nurl = \"http://{addr}\"\nauthority = \"http://{addr}\"\ngraph = \"http://{addr}\"\nallow_hosts = [\"127.0.0.1\"]\n\n\
          [auth]\ntenant_id = \"{}\"\nclient_id = \"{}\"\nclient_secret_file = \"client_secret\"\n\n\
          [upload]\nscan_every = \"1s\"\nconfirm_for = \"10s\"\n\n\
          [[feed]]\nname = \"hq-squid\"\npaths = [\"logs/access.log.*\"]\nexclude = [\"logs/*.part\"]\nlog_type = \"{LOG_TYPE}\"\n\

@@ -280,7 +280,7 @@ impl Answers {
                 "# The embedded service, inside logweir and on this host only; what it is sent lies below state_dir.\nurl = {url}\n"
             ),
             None => format!(
-                "# A service on this host: logweir serve.\nurl = {url}\nauthority = {url}\nallow_hosts = [\"127.0.0.1\", \"localhost\"]\n"
+                "# A service on this host: logweir serve.\nurl = {url}\nauthority = {url}\ngraph = {url}\nallow_hosts = [\"127.0.0.1\", \"localhost\"]\n"
             ),
         }
     }

@@ -115,7 +115,8 @@ impl Subnets {
 fn done(context: &mut Context<'_>, rows: &[(&str, &str, &str)]) -> Result<()> {
     let mut table = Table::new(&["result", "name", "id"]);
     for (result, name, id) in rows {
-        table.row([(*result).into(), (*name).into(), (*id).into()]);
+        let name = (!name.is_empty()).then(|| (*name).to_owned());
+        table.row([(*result).into(), name.into(), (*id).into()]);
     }
     context.ui.table("ranges", &table)
 }
@@ -206,8 +207,10 @@ fn read(path: &Path) -> Result<Vec<Range>> {
             .cause(why)
             .hint("write: name, networks separated by spaces, category, tag ids separated by spaces, provider")
     };
-    let file = std::fs::File::open(path)
-        .map_err(|error| Error::usage(format!("cannot read {}", path.display())).cause(error))?;
+    let file = std::fs::File::open(path).map_err(|error| {
+        let error = Error::usage(format!("cannot read {}", path.display())).cause(error);
+        error.hint("name a CSV file with: name,networks,category,tags,provider")
+    })?;
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(file);
     let mut ranges: Vec<Range> = Vec::new();
     for record in reader.records() {
