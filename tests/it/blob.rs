@@ -29,7 +29,7 @@ enum Storage {
 impl Storage {
     /// Each implementation that is there.
     fn all() -> Vec<(&'static str, Storage)> {
-        let site = Site::with(&["--address-good-for", "60s"]);
+        let site = Site::with(&["--address-good-for", "20m"]);
         let form = site.secret_form();
         let token = site.token(&form).json()["access_token"].as_str().expect("a token").to_owned();
         let url = format!("http://{}/api/v1/discovery/upload_url/?filename=a&source=SQUID_NATIVE", site.addr);
@@ -37,7 +37,7 @@ impl Storage {
         let address = answer.json()["url"].as_str().expect("an address").to_owned();
         let mut all = vec![("embedded", Storage::Embedded(Box::new(site), address))];
         if let Some(azurite) = Azurite::start() {
-            let address = azurite.address("blob", 60);
+            let address = azurite.address("blob", 1_200);
             all.push(("azurite", Storage::Azurite(Box::new(azurite), address)));
         }
         all

@@ -3,7 +3,7 @@
 use crate::support::front::Front;
 use crate::support::site::{Site, log, serve};
 use crate::support::wire::Wire;
-use crate::support::{Certificate, Process, have};
+use crate::support::{Certificate, Process, have, wait_for};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -221,8 +221,9 @@ fn a_person_sees_within_two_seconds_what_a_dead_network_is_waited_for() {
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe"));
         let mut said = String::new();
         while !said.contains("waiting for a token from 127.0.0.1") && lines.read_line(&mut said).expect("text") > 0 {}
-        assert!(started.elapsed() < Duration::from_millis(2_500), "{command:?}: {said}");
-        assert!(said.contains("120 s at most"), "{said}");
+        // The program's own clock says when; ours allows for a busy machine.
+        assert!(said.contains("127.0.0.1: 2 s so far, 120 s at most"), "{command:?}: {said}");
+        assert!(started.elapsed() < Duration::from_secs(9), "{command:?}: {said}");
         let asked = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
         assert!(asked.expect("kill starts").success());
         assert_eq!(child.wait().expect("it ends").code(), Some(130), "{command:?}");
@@ -233,23 +234,28 @@ fn a_person_sees_within_two_seconds_what_a_dead_network_is_waited_for() {
 
 #[test]
 fn tokens_are_renewed_before_they_expire_and_once_when_refused() {
-    let site = Site::with(&["--token-good-for", "3s"]);
+    let site = Site::with(&["--token-good-for", "9s"]);
     let wire = Wire::before(&site.addr, None);
     let text = std::fs::read_to_string(site.sandbox.path("logweir.toml")).expect("the configuration");
     site.sandbox.write("logweir.toml", &text.replace(&site.addr, &wire.addr).replace("200ms", "500ms"));
-    let mut watch = Process::of(site.sandbox.command(&["--config", "logweir.toml", "watch"]).stderr(Stdio::piped()));
-    for number in 0..6 {
+    let said = std::fs::File::create(site.sandbox.path("said")).expect("a file");
+    let mut watch = Process::of(site.sandbox.command(&["--config", "logweir.toml", "watch", "-v"]).stderr(said));
+    let count = |what: &str| wire.requests().iter().filter(|line| line.contains(what)).count();
+    let started = Instant::now();
+    let mut number = 0;
+    // The first token serves several logs, and is replaced a moment before its end.
+    while count("/oauth2/v2.0/token") < 2 {
+        assert!(started.elapsed() < Duration::from_secs(120), "{:?}", wire.requests());
+        number += 1;
         site.sandbox.write(&format!("logs/{number}.log"), &log(number, 2));
-        std::thread::sleep(Duration::from_secs(1));
+        std::thread::sleep(Duration::from_millis(700));
     }
-    watch.kill().expect("it runs");
-    let mut said = String::new();
-    watch.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
-    watch.wait().expect("it ends");
-    let tokens = wire.requests().iter().filter(|line| line.contains("/oauth2/v2.0/token")).count();
-    assert!((2..=4).contains(&tokens), "{tokens} tokens in six seconds: {:?}", wire.requests());
+    let (took, tokens) = (started.elapsed(), count("/oauth2/v2.0/token"));
+    wait_for("the last log", || site.imported() == u64::from(number) * 2);
+    watch.cut();
+    assert!(took >= Duration::from_secs(6) && number > 3, "{tokens} tokens in {took:?}: {:?}", wire.requests());
+    let said = std::fs::read_to_string(site.sandbox.path("said")).expect("a file");
     assert!(!said.contains("401"), "{said}");
-    assert_eq!(site.imported(), 12);
 
     let mut site = Site::new();
     respawn(&mut site, "[[fault]]\ncall = \"streams\"\nstatus = 401\nbody = '{\"detail\":\"Invalid token\"}'\n");
@@ -351,5 +357,6 @@ fn a_backlog_leaves_calls_to_people() {
     let waited = started.elapsed();
     watch.kill().expect("it runs");
     watch.wait().expect("it ends");
-    assert!(waited < Duration::from_secs(3), "a person waited {waited:?}");
+    // Without calls kept for people it would be most of a minute.
+    assert!(waited < Duration::from_secs(20), "a person waited {waited:?}");
 }

@@ -303,9 +303,9 @@ fn an_assertion_is_verified_in_every_part() {
 
 #[test]
 fn addresses_and_tokens_expire_when_they_are_told_to() {
-    let foreign = Foreign::new(&["--address-good-for", "1s", "--token-good-for", "1s"]);
+    let foreign = Foreign::new(&["--address-good-for", "1s", "--token-good-for", "5s"]);
     let url = foreign.address();
-    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    std::thread::sleep(std::time::Duration::from_millis(6_100));
     let late = put(&url, &[BLOB], "x");
     assert_eq!((late.status, late.headers["x-ms-error-code"].as_str()), (403, "AuthenticationFailed"));
     assert_eq!(foreign.ask("GET", "/api/discovery/streams/", "").status, 401);

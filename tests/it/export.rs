@@ -2,7 +2,7 @@
 
 use crate::support::front::Front;
 use crate::support::site::Site;
-use crate::support::{Ran, Sandbox, have};
+use crate::support::{PATIENCE, Ran, Sandbox, have};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ impl Rsyslog {
             .spawn()
             .expect("rsyslogd starts");
         let mut rsyslog = Rsyslog { child, port: String::new(), sandbox };
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + PATIENCE;
         while rsyslog.port.is_empty() {
             assert!(Instant::now() < until, "rsyslogd does not listen");
             std::thread::sleep(Duration::from_millis(20));
@@ -88,7 +88,7 @@ impl Rsyslog {
 
     /// The messages, once there are so many alerts among them.
     fn wait(&self, enough: impl Fn(&BTreeSet<String>) -> bool) -> Vec<(u32, String)> {
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + PATIENCE;
         loop {
             let messages = self.messages();
             if enough(&messages.iter().map(|(_, id)| id.clone()).collect()) || Instant::now() > until {

@@ -9,7 +9,7 @@ fn configure(site: &Site, feed: &str) {
     let (addr, auth) = (&site.addr, site.auth());
     let text = format!(
         "[service]\nurl = \"http://{addr}\"\nauthority = \"http://{addr}\"\nallow_hosts = [\"127.0.0.1\"]\n[auth]\n{auth}\
-         [upload]\nconfirm_for = \"5s\"\ncalls_a_minute = 100000\n\
+         [upload]\nconfirm_for = \"30s\"\ncalls_a_minute = 100000\n\
          [[feed]]\nname = \"hq\"\npaths = [\"logs/*.log\"]\ndata_source = \"HQ\"\nsettle = \"0s\"\n{feed}\n"
     );
     site.sandbox.write("logweir.toml", &text);

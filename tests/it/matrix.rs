@@ -269,17 +269,19 @@ fn every_command_that_waits_can_be_interrupted_and_ends_with_130() {
     // All at once: each waits for the same nothing.
     let started: Vec<Process> = lines
         .iter()
-        .map(|line| {
+        .enumerate()
+        .map(|(number, line)| {
             let words: Vec<&str> = ["--config", "logweir.toml"].into_iter().chain(line.split(' ')).collect();
-            Process::of(site.sandbox.command(&words).stdout(Stdio::null()).stderr(Stdio::piped()))
+            let said = std::fs::File::create(site.sandbox.path(&format!("said.{number}"))).expect("a file");
+            Process::of(site.sandbox.command(&words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said))
         })
         .collect();
-    std::thread::sleep(Duration::from_secs(3));
-    for (line, mut process) in lines.iter().zip(started) {
+    for (number, (line, mut process)) in lines.iter().zip(started).enumerate() {
+        let said = || std::fs::read_to_string(site.sandbox.path(&format!("said.{number}"))).unwrap_or_default();
+        wait_for(line, || said().contains("waiting for an answer from 127.0.0.1"));
         process.signal("-INT");
         let code = process.ends_within(Duration::from_secs(10)).code();
-        let mut said = String::new();
-        std::io::Read::read_to_string(&mut process.stderr.take().expect("a pipe"), &mut said).expect("text");
+        let said = said();
         assert_eq!(code, Some(130), "{line}: {said}");
         assert!(said.contains("interrupted"), "{line}: {said}");
     }

@@ -120,7 +120,7 @@ fn fetch(proxy: u16, url: &str, user: &str, more: &[&str]) -> Fetch {
 impl Fetched {
     /// A log of squid's, once it has all lines.
     fn log(&self, name: &str) -> String {
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + crate::support::PATIENCE;
         loop {
             let text = std::fs::read_to_string(self.dir.path().join(name)).unwrap_or_default();
             if text.lines().count() >= self.fetches.len() && text.ends_with('\n') {
@@ -283,7 +283,7 @@ fn a_log_that_a_real_rsyslog_relays_reads_as_the_one_it_took() {
         .spawn();
     let _server = Running(server.expect("rsyslogd starts"));
     let lines = native.lines().count();
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + crate::support::PATIENCE;
     let whole = |take: &dyn Fn() -> String| loop {
         let text = take();
         if text.lines().filter(|line| line.contains("127.0.0.1")).count() >= lines && text.ends_with('\n') {

@@ -2,9 +2,9 @@
 //! watcher publishes it into Squid's list and makes Squid read it, and a rollback opens the site again.
 
 use crate::support::daemon::within;
-use crate::support::have;
 use crate::support::site::Site;
 use crate::support::squid::Squid;
+use crate::support::{PATIENCE, have};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -60,15 +60,15 @@ fn what_the_verdict_bans_squid_refuses_until_the_publication_is_rolled_back() {
     let arguments = ["--config", "logweir.toml", "--quiet", "watch"];
     let watcher = site.sandbox.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let _watcher = Watcher(watcher.expect("it starts"));
-    let refused = within(Duration::from_secs(40), || (squid.status(&below) == 403).then_some(()));
+    let refused = within(PATIENCE, || (squid.status(&below) == 403).then_some(()));
     let list = std::fs::read_to_string(site.sandbox.path(LIST)).expect("the list");
     assert!(refused.is_some(), "{banned} is not refused; the list has {} lines", list.lines().count());
     assert_eq!(statuses(), [403, 200, 200, 200], "the verdict, and nothing else");
-    let shipped = within(Duration::from_secs(20), || (site.imported() >= 4).then_some(()));
+    let shipped = within(PATIENCE, || (site.imported() >= 4).then_some(()));
     assert!(shipped.is_some(), "the access log did not arrive: {}", site.state());
     // The watcher goes on, and leaves alone what a person took back.
     site.run(&["block", "rollback"], 0);
-    let open = within(Duration::from_secs(10), || (squid.status(&below) == 200).then_some(()));
+    let open = within(PATIENCE, || (squid.status(&below) == 200).then_some(()));
     assert!(open.is_some(), "{banned} is still refused");
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(statuses(), [200, 403, 200, 200], "as before");

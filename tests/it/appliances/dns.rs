@@ -173,7 +173,7 @@ fn dnsmasq_reads_its_servers_file_again_on_a_signal() {
     assert!(!blocks(port, "tree.example"));
     std::fs::write(list.file(""), whole).expect("the list again");
     dnsmasq.signal("HUP");
-    let taken = crate::support::daemon::within(std::time::Duration::from_secs(10), || {
+    let taken = crate::support::daemon::within(crate::support::PATIENCE, || {
         told(port, "tree.example", Family::V4).is_blocked().then_some(())
     });
     assert!(taken.is_some(), "{}", dnsmasq.said());

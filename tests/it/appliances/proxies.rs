@@ -4,7 +4,6 @@ use super::{NAMES, Rendered, rendered};
 use crate::support::daemon::{Daemon, free_port, ran, within};
 use crate::support::squid::{Squid, request};
 use crate::support::{have, pypi};
-use std::time::Duration;
 
 #[test]
 fn squid_refuses_what_its_domain_list_takes_and_nothing_else() {
@@ -21,7 +20,7 @@ fn squid_refuses_what_its_domain_list_takes_and_nothing_else() {
     std::fs::write(list.file(""), "# nothing\n").expect("the list");
     assert!(squid.status("tree.example") == 403 && squid.status("open.example") == 200);
     squid.obey("reconfigure");
-    assert!(within(Duration::from_secs(10), || (squid.status("tree.example") == 200).then_some(())).is_some());
+    assert!(within(crate::support::PATIENCE, || (squid.status("tree.example") == 200).then_some(())).is_some());
     let log = std::fs::read_to_string(&squid.log).expect("the access log");
     assert!(log.contains("TCP_DENIED/403") && log.contains("/200"), "{log}");
 }

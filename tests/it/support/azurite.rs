@@ -3,6 +3,7 @@
 use super::http::call;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use md5::{Digest, Md5};
 use ring::hmac;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -84,9 +85,15 @@ impl Azurite {
         format!("http://{}/{ACCOUNT}/uploads/{blob}?{}", self.addr, query(&pairs))
     }
 
-    /// What a blob holds; nothing when it is not there.
+    /// What a blob holds, which must be what the checksum that was stored with it says; nothing when it is not there.
+    #[track_caller]
     pub fn content(&self, blob: &str) -> Option<Vec<u8>> {
         let answer = call("GET", &self.with_account(&format!("uploads/{blob}"), ""), &[], "").expect("an answer");
-        (answer.status == 200).then_some(answer.bytes)
+        if answer.status != 200 {
+            return None;
+        }
+        let whole = STANDARD.encode(Md5::digest(&answer.bytes));
+        assert_eq!(answer.headers.get("content-md5"), Some(&whole), "the checksum of the whole blob");
+        Some(answer.bytes)
     }
 }

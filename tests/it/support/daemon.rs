@@ -3,6 +3,7 @@
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// A server that ends with the test.
@@ -29,7 +30,7 @@ impl Daemon {
         let mut command = Command::new(program(program_name));
         command.args(arguments).current_dir(dir).stdin(Stdio::null()).stdout(out).stderr(error);
         let mut daemon = Daemon { child: command.spawn().expect("it starts"), log };
-        let answered = within(Duration::from_secs(20), || {
+        let answered = within(super::PATIENCE, || {
             daemon.ended().then(|| panic!("{program_name} ended: {}", daemon.said()));
             answers().then_some(())
         });
@@ -78,12 +79,20 @@ pub fn ran(program_name: &str, arguments: &[&str]) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }
 
-/// A port on the loopback that nothing uses, for UDP and TCP.
+/// A port on the loopback that nothing uses, for UDP and TCP: of this test alone, and below those that the system gives to
+/// outgoing connections, so that it is still free when a server is started on it, or started again.
 pub fn free_port() -> u16 {
-    loop {
-        let port = UdpSocket::bind("127.0.0.1:0").expect("a socket").local_addr().expect("its address").port();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+    const FIRST: u32 = 10_000;
+    const ALL: u32 = 22_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Several test processes begin at different places.
+    let own = std::process::id().wrapping_mul(7_919);
+    for _ in 0..ALL {
+        let number = own.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % ALL;
+        let port = u16::try_from(FIRST + number).expect("below 65536");
+        if UdpSocket::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }
+    panic!("no port is free");
 }

@@ -58,7 +58,7 @@ fn question(name: &str, family: Family) -> Vec<u8> {
 pub fn ask(port: u16, name: &str, family: Family) -> Option<Answer> {
     let query = question(name, family);
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.set_read_timeout(Some(Duration::from_secs(3))).expect("a time limit");
+    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a time limit");
     socket.send_to(&query, ("127.0.0.1", port)).ok()?;
     let mut buffer = [0; 1500];
     let length = socket.recv(&mut buffer).ok()?;

@@ -30,6 +30,11 @@ const NAMES: &str = "subjectAltName=DNS:contoso.us2.portal.cloudappsecurity.com,
 impl Front {
     /// In front of a plain HTTP server; with `login`, the proxy wants this `Proxy-Authorization`.
     pub fn before(addr: &str, login: Option<&'static str>) -> Front {
+        Front::at(0, addr, login)
+    }
+
+    /// The same, with TLS on this port.
+    pub fn at(tls: u16, addr: &str, login: Option<&'static str>) -> Front {
         use rustls::pki_types::pem::PemObject;
         use rustls::pki_types::{CertificateDer, PrivateKeyDer};
         let dir = tempfile::tempdir().expect("a directory");
@@ -54,8 +59,8 @@ impl Front {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let listen = || runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
-        let (proxy, tls) = (listen(), listen());
+        let listen = |port: u16| runtime.block_on(TcpListener::bind(("127.0.0.1", port))).expect("a port");
+        let (proxy, tls) = (listen(0), listen(tls));
         let address = |listener: &TcpListener| listener.local_addr().expect("an address").to_string();
         let front = (address(&proxy), address(&tls));
         for (listener, connect) in [(proxy, true), (tls, false)] {

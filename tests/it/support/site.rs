@@ -1,8 +1,9 @@
 //! The embedded service as a process, with an application, data sources and a configuration that fits.
 
+use super::daemon::free_port;
 use super::http::{Answer, call};
-use super::{Ran, Sandbox};
-use std::io::{BufRead, BufReader};
+use super::{PATIENCE, Ran, Sandbox};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,7 @@ impl Site {
         let sandbox = Sandbox::new();
         let arguments =
             ["--application", "test", "--data-source", "HQ=SQUID_NATIVE", "--data-source", "Branch=SQUID_NATIVE"];
-        let (service, lines) = serve(&sandbox, "127.0.0.1:0", &[&arguments, more].concat());
+        let (service, lines) = serve(&sandbox, &place(), &[&arguments, more].concat());
         let addr = lines.last().expect("the address").rsplit("http://").next().expect("an address").to_owned();
         let site = Site { sandbox, service, addr };
         site.configure(&lines[..3].join("\n"), "HQ");
@@ -48,7 +49,7 @@ impl Site {
         sandbox.write("logweir-service/families.json", families);
         let mut arguments = vec!["--application", "test", "--data-source", "HQ=SQUID_NATIVE"];
         arguments.extend(roles.iter().flat_map(|role| ["--role", *role]));
-        let (service, lines) = serve(&sandbox, "127.0.0.1:0", &arguments);
+        let (service, lines) = serve(&sandbox, &place(), &arguments);
         let addr = lines.last().expect("the address").rsplit("http://").next().expect("an address").to_owned();
         let site = Site { sandbox, service, addr };
         site.configure(&lines[..3].join("\n"), "HQ");
@@ -69,7 +70,7 @@ impl Site {
         let addr = &self.addr;
         let text = format!(
             "[service]\nurl = \"http://{addr}\"\nauthority = \"http://{addr}\"\ngraph = \"http://{addr}\"\nallow_hosts = [\"127.0.0.1\"]\n[auth]\n{auth}\n\
-             [upload]\nscan_every = \"200ms\"\nconfirm_for = \"5s\"\nuncertain_for = \"2s\"\ncalls_a_minute = 100000\n\
+             [upload]\nscan_every = \"200ms\"\nconfirm_for = \"30s\"\nuncertain_for = \"2s\"\ncalls_a_minute = 100000\n\
              [[feed]]\nname = \"hq\"\npaths = [\"logs/*.log*\"]\nlog_type = \"SQUID_NATIVE\"\ndata_source = \"{data_source}\"\nsettle = \"0s\"\n"
         );
         self.sandbox.write("logweir.toml", &text);
@@ -125,7 +126,7 @@ impl Site {
 
     /// Lines of every log that was imported, once all accepted ones are.
     pub fn imported(&self) -> u64 {
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + PATIENCE;
         loop {
             let state = self.state();
             let accepted = state["accepted"].as_array().expect("a list");
@@ -137,7 +138,13 @@ impl Site {
     }
 }
 
+/// Where a service listens that is started again on the same address: no outgoing connection takes it meanwhile.
+fn place() -> String {
+    format!("127.0.0.1:{}", free_port())
+}
+
 /// Starts the service; returns it with the lines it printed, the address last.
+#[track_caller]
 pub fn serve(sandbox: &Sandbox, listen: &str, more: &[&str]) -> (Child, Vec<String>) {
     let mut arguments = vec!["serve", "--listen", listen];
     for (flag, value) in [("--processing-delay", "50ms"), ("--calls-a-minute", "100000")] {
@@ -147,15 +154,20 @@ pub fn serve(sandbox: &Sandbox, listen: &str, more: &[&str]) -> (Child, Vec<Stri
     }
     arguments.extend(more);
     let mut service =
-        sandbox.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the service starts");
+        sandbox.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the service starts");
     let mut lines = Vec::new();
     for line in BufReader::new(service.stdout.take().expect("a pipe")).lines() {
         lines.push(line.expect("text"));
         if lines.last().is_some_and(|line| line.starts_with("listening")) {
-            break;
+            // What it says later is nobody's concern, and must not fill a pipe.
+            let mut said = service.stderr.take().expect("a pipe");
+            std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+            return (service, lines);
         }
     }
-    (service, lines)
+    let mut said = String::new();
+    let _ = service.stderr.take().expect("a pipe").read_to_string(&mut said);
+    panic!("the service {arguments:?} does not listen: {said}");
 }
 
 /// A log of so many lines with recent times; `mark` makes the content its own.

@@ -78,7 +78,7 @@ impl Squid {
     /// The status with which it answers a request for a host.
     #[track_caller]
     pub fn status(&self, host: &str) -> u16 {
-        let status = within(Duration::from_secs(5), || request(self.port, &format!("http://{host}/"), host));
+        let status = within(super::PATIENCE, || request(self.port, &format!("http://{host}/"), host));
         status.unwrap_or_else(|| panic!("no answer for {host}"))
     }
 }
