@@ -154,15 +154,15 @@ impl Run<'_> {
     async fn go(&mut self, context: &mut Context<'_>, service: &Service, filters: Filters) -> Result<()> {
         let sort = Some(("date".to_owned(), Direction::Ascending));
         let mut pages = service.list(&FAMILY, Query { filters, sort, limit: None });
-        let mut stop = std::pin::pin!(super::interrupted());
+        let mut stop = std::pin::pin!(super::interrupted()?);
         loop {
             // Once begun, a delivery is seen through to its record: all its waits have an end.
             let page = tokio::select! {
-                page = pages.next() => page?,
-                stopped = &mut stop => {
-                    stopped?;
+                biased;
+                () = &mut stop => {
                     return Err(Error::new(Kind::Interrupted, "interrupted; the next run goes on from here"));
                 }
+                page = pages.next() => page?,
             };
             let Some(page) = page else { break };
             let whole = !pages.incomplete();

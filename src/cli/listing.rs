@@ -124,15 +124,15 @@ impl Listing {
         let bar = Progress::new(context.ui.bars && !context.ui.out_terminal).count(family.name);
         let mut given = 0;
         let ended = super::runtime()?.block_on(async {
-            let mut stop = std::pin::pin!(super::interrupted());
+            let mut stop = std::pin::pin!(super::interrupted()?);
             let mut total = None;
             loop {
                 let page = tokio::select! {
-                    page = pages.next() => page?,
-                    stopped = &mut stop => {
-                        stopped?;
+                    biased;
+                    () = &mut stop => {
                         return Err(Error::new(Kind::Interrupted, format!("interrupted after {given} record(s)")));
                     }
+                    page = pages.next() => page?,
                 };
                 let Some(page) = page else { return Ok(total) };
                 given += page.records.len() as u64;

@@ -50,17 +50,22 @@ impl Login {
             return Err(Error::usage(format!("{scope:?} is no permission")).hint("such as Discovery.manage"));
         }
         super::runtime()?.block_on(async {
-            let prompt = begin_login(&settings, &tenant_id, &client_id, self.scope.as_deref()).await?;
-            let minutes = prompt.good_for.as_secs() / 60;
-            // On standard error, so that it is seen even where the output goes elsewhere.
-            super::stderr_line(&format!(
-                "open {} and enter the code {} (good for {minutes} minutes)",
-                prompt.address, prompt.code
-            ));
+            let stopped = super::interrupted()?;
+            let signed_in = async {
+                let prompt = begin_login(&settings, &tenant_id, &client_id, self.scope.as_deref()).await?;
+                let minutes = prompt.good_for.as_secs() / 60;
+                // On standard error, so that it is seen even where the output goes elsewhere.
+                super::stderr_line(&format!(
+                    "open {} and enter the code {} (good for {minutes} minutes)",
+                    prompt.address, prompt.code
+                ));
+                prompt.wait(&store).await.map_err(Error::from)
+            };
             tokio::select! {
-                ended = prompt.wait(&store) => ended.map_err(Error::from),
-                stopped = super::interrupted() => {
-                    stopped?;
+                // A sign-in that came through is stored already: nobody is told otherwise.
+                biased;
+                ended = signed_in => ended,
+                () = stopped => {
                     Err(Error::new(crate::error::Kind::Interrupted, "interrupted; nobody is signed in"))
                 }
             }

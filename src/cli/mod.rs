@@ -27,6 +27,7 @@ mod listing;
 mod login;
 mod records;
 mod report;
+mod runtime;
 mod serve;
 mod shipping;
 mod status;
@@ -35,9 +36,10 @@ mod upload;
 mod watch;
 
 use crate::config::{Config, Env};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::ui::{Color, Format, Ui};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use runtime::{block_on, interrupted, runtime, until_stopped};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -214,43 +216,6 @@ fn start_logging(global: &Global) {
 /// How many threads understand lines.
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-/// A runtime for commands that talk to the network.
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Error::failed("cannot start the network runtime").cause(error))
-}
-
-/// Runs network work until it is done or a person or the service manager asks to stop.
-fn block_on<T, E: Into<Error>>(work: impl Future<Output = std::result::Result<T, E>>) -> Result<T> {
-    runtime()?.block_on(until_stopped(work))
-}
-
-/// The same, for commands that do several pieces of work in one runtime.
-async fn until_stopped<T, E: Into<Error>>(work: impl Future<Output = std::result::Result<T, E>>) -> Result<T> {
-    tokio::select! {
-        // First, so that somebody listens before the work begins.
-        biased;
-        stopped = interrupted() => Err(stopped.err().unwrap_or_else(|| Error::new(Kind::Interrupted, "interrupted"))),
-        ended = work => ended.map_err(Into::into),
-    }
-}
-
-/// Resolves when a person or the service manager asks to stop.
-async fn interrupted() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let failed = |error| Error::failed("cannot listen for signals").cause(error);
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
 
 /// One line on standard error, from wherever events are drawn.

@@ -106,10 +106,11 @@ impl Serve {
         let tags = self.tags.map(|file| context.env.cwd.join(file));
         let options = Options { listen, dir, processing_delay, keep, rules, faults: faults.unwrap_or_default(), tags };
         super::runtime()?.block_on(async {
+            let stopped = super::interrupted()?;
             let running = embedded::start(options).await?;
             context.ui.line(format!("listening on http://{}", running.addr))?;
             context.ui.note(format!("the report of what arrives: http://{}/", running.addr));
-            super::interrupted().await?;
+            stopped.await;
             context.ui.note("stopping");
             running.stop().await;
             Ok(())

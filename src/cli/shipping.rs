@@ -11,11 +11,14 @@ use crate::ui::{Format, Table};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Opens the ledger, connects the tenants of the feeds, and prepares a ship that draws its events.
 pub(super) fn ship(context: &mut Context<'_>, config: &Config, feeds: &[Feed], urgency: Urgency) -> Result<Ship> {
     let ledger = connect::ledger(config)?;
+    warn_of_root(context, &config.state_dir);
     let names: BTreeSet<_> = feeds.iter().map(|feed| feed.tenant.clone()).collect();
     let mut services = BTreeMap::new();
     for name in names {
@@ -26,6 +29,17 @@ pub(super) fn ship(context: &mut Context<'_>, config: &Config, feeds: &[Feed], u
     make_data_sources(&services, feeds.iter().filter(local))?;
     let events = drawing(context, urgency == Urgency::Backlog);
     Ship::new(ledger, &config.state_dir, services, feeds.to_vec(), config.upload.clone(), events)
+}
+
+/// What root makes in the directory of the service's user, that user may not be able to use afterwards.
+fn warn_of_root(context: &mut Context<'_>, state_dir: &Path) {
+    let user = std::fs::metadata(state_dir).map_or(0, |meta| meta.uid());
+    if user != 0 && rustix::process::geteuid().is_root() {
+        context.ui.warn(format!(
+            "{} belongs to user {user}, and this runs as root: run it as that user, sudo -u '#{user}' logweir ...",
+            state_dir.display()
+        ));
+    }
 }
 
 /// Makes the data sources of feeds that go to the embedded service, where nobody else does.
@@ -65,16 +79,25 @@ fn drawing(context: &Context<'_>, daemon: bool) -> Events {
     let progress = Progress::new(context.ui.bars);
     let lines = !context.ui.quiet;
     let data = daemon && context.ui.format == Format::Json;
-    let bars: Mutex<BTreeMap<i64, ProgressBar>> = Mutex::default();
+    let bars: Mutex<BTreeMap<Bar, ProgressBar>> = Mutex::default();
     Arc::new(move |event| {
         let mut bars = bars.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Event::Storing { id, sent, total } = event {
-            bars.entry(id).or_insert_with(|| progress.bytes(&format!("shipment {id}"), total)).set_position(sent);
-        }
-        if let Event::Finalised { id } = event
-            && let Some(bar) = bars.remove(&id)
-        {
-            bar.finish_and_clear();
+        let mut draw = |key: Bar, label: &dyn Fn() -> String, (done, total): (u64, u64)| {
+            bars.entry(key).or_insert_with(|| progress.bytes(&label(), total)).set_position(done);
+        };
+        match &event {
+            Event::Packing { source, done, total } => {
+                let name = || source.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                draw(Bar::Packing(source.clone()), &|| format!("packing {}", name()), (*done, *total));
+            }
+            Event::Storing { id, sent, total } => {
+                draw(Bar::Storing(*id), &|| format!("shipment {id}"), (*sent, *total));
+            }
+            Event::Packed { source, .. } => clear(&mut bars, |bar| *bar == Bar::Packing(source.clone())),
+            Event::Finalised { id } => clear(&mut bars, |bar| *bar == Bar::Storing(*id)),
+            // Whatever goes on draws itself again.
+            Event::LeftOut { .. } => clear(&mut bars, |_| true),
+            Event::Confirmed { .. } => {}
         }
         if data && let Some(document) = document(&event) {
             return progress.suspend(|| stdout_line(&document.to_string()));
@@ -87,6 +110,23 @@ fn drawing(context: &Context<'_>, daemon: bool) -> Events {
             tracing::info!("{line}");
         }
     })
+}
+
+/// What a bar shows.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Bar {
+    Packing(PathBuf),
+    Storing(i64),
+}
+
+fn clear(bars: &mut BTreeMap<Bar, ProgressBar>, gone: impl Fn(&Bar) -> bool) {
+    bars.retain(|key, bar| {
+        let gone = gone(key);
+        if gone {
+            bar.finish_and_clear();
+        }
+        !gone
+    });
 }
 
 /// An event as a line, where it is worth one.
@@ -145,14 +185,16 @@ pub(super) fn report(context: &mut Context<'_>, outcome: &Outcome) -> Result<()>
 
 /// One pass, parked at the next safe point when a person or the service manager asks to stop.
 pub(super) async fn pass(ship: &Ship) -> Result<Outcome> {
+    let stopped = super::interrupted()?;
     let mut pass = std::pin::pin!(ship.pass(true));
     tokio::select! {
+        biased;
+        () = stopped => {}
         outcome = &mut pass => return outcome,
-        stopped = super::interrupted() => stopped?,
     }
     ship.stop();
     // Past the grace of its own calls nothing is worth waiting for.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(9), pass).await;
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(8), pass).await;
     Err(Error::new(Kind::Interrupted, "interrupted").hint("nothing is lost: the next run goes on from the ledger"))
 }
 

@@ -30,15 +30,16 @@ impl Watch {
             // No notification socket means no service manager to tell.
             let tell = |state| drop(sd_notify::notify(&[state]));
             tell(sd_notify::NotifyState::Ready);
-            let mut stop = std::pin::pin!(super::interrupted());
+            let mut stop = std::pin::pin!(super::interrupted()?);
             loop {
                 let mut next = None;
-                let mut stopped = None;
+                let mut stopped = false;
                 let until = async {
                     loop {
                         tokio::select! {
-                            ended = &mut stop => {
-                                stopped = Some(ended);
+                            biased;
+                            () = &mut stop => {
+                                stopped = true;
                                 if let Some(publishing) = &publishing {
                                     publishing.ask();
                                 }
@@ -68,15 +69,15 @@ impl Watch {
                 // What it publishes ends first, or is taken back.
                 drop(publishing.take());
                 match (stopped, next) {
-                    (None, Some(new)) => {
+                    (false, Some(new)) => {
                         ship = new.ship;
                         publishing = new.publisher.map(Publishing::start);
                         context.ui.note("the configuration was reloaded");
                         tell(sd_notify::NotifyState::Ready);
                     }
-                    (stopped, _) => {
+                    _ => {
                         tell(sd_notify::NotifyState::Stopping);
-                        return stopped.unwrap_or(Ok(()));
+                        return Ok(());
                     }
                 }
             }
@@ -106,7 +107,7 @@ fn prepared(context: &mut Context<'_>) -> Result<Prepared> {
 /// One pass over the feeds, then every list once; a failure of the one does not keep the other from its turn.
 fn once(
     context: &mut Context<'_>,
-    runtime: &tokio::runtime::Runtime,
+    runtime: &super::runtime::Runtime,
     ship: Option<&Ship>,
     publisher: Option<(tokio::sync::watch::Sender<bool>, Publisher)>,
 ) -> Result<()> {

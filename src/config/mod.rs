@@ -54,7 +54,9 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ("AZURE_FEDERATED_TOKEN_FILE", "the cluster's token, when auth.method is workload-identity"),
     ("AZURE_POD_IDENTITY_AUTHORITY_HOST", "the metadata service, when auth.method is managed-identity"),
     ("IDENTITY_ENDPOINT", "the Azure Arc agent's endpoint, when auth.method is managed-identity"),
-    ("HTTPS_PROXY", "the proxy, when [network] proxy is not set; NO_PROXY is obeyed"),
+    ("HTTPS_PROXY", "the proxy, when [network] proxy is not set; ALL_PROXY as well"),
+    ("NO_PROXY", "hosts that are reached without a proxy, wherever that is named"),
+    ("SSL_CERT_FILE", "CAs trusted instead of the system's; SSL_CERT_DIR as well"),
     ("NO_COLOR", "not empty: no colour"),
 ];
 

@@ -45,6 +45,19 @@ pub struct Slice {
     pub digest: Digest,
 }
 
+/// A file as it was when it was shorter.
+#[derive(Debug, Clone)]
+pub struct Shorter {
+    /// Its number.
+    pub id: i64,
+    /// Where it was last.
+    pub path: PathBuf,
+    /// What it was.
+    pub mark: FileMark,
+    /// Fingerprint of its first bytes.
+    pub head: Option<Vec<u8>>,
+}
+
 /// A file whose shipments have all been taken by the service, and which the feed wants put away.
 #[derive(Debug, Clone)]
 pub struct ReadyFile {
@@ -163,6 +176,65 @@ impl Ledger {
     pub fn adopt(&self, file: i64, path: &Path, mark: &FileMark) -> Result<()> {
         let sql = "UPDATE OR IGNORE file SET path = ?2, device = ?3, inode = ?4, mtime_ns = ?5 WHERE id = ?1";
         let row = params![file, bytes_of(path), signed(mark.device), signed(mark.inode), mark.mtime_ns];
+        self.lock().execute(sql, row).map(|_| ()).map_err(failed)
+    }
+
+    /// Files of the feed that could be this one when it was shorter, the likeliest first: the same inode, or one of
+    /// these names; and something of them in shipments.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn shorter(&self, tenant: &TenantName, feed: &str, mark: &FileMark, names: &[PathBuf]) -> Result<Vec<Shorter>> {
+        let read = |row: &rusqlite::Row<'_>| {
+            let number = |at: usize| row.get::<_, Option<i64>>(at).map(Option::unwrap_or_default);
+            let mark = FileMark {
+                device: number(2)?.unsigned_abs(),
+                inode: number(3)?.unsigned_abs(),
+                size: number(4)?.unsigned_abs(),
+                mtime_ns: number(5)?,
+            };
+            Ok(Shorter { id: row.get(0)?, path: path_of(row.get(1)?), mark, head: row.get(6)? })
+        };
+        let sql = |way: &str| {
+            format!(
+                "SELECT id, path, device, inode, size, mtime_ns, head FROM file
+                 WHERE tenant = ?1 AND feed = ?2 AND {way} AND size < ?3 AND same_as IS NULL
+                   AND EXISTS (SELECT 1 FROM slice WHERE slice.file = file.id) ORDER BY id DESC LIMIT 4"
+            )
+        };
+        let (connection, size) = (self.lock(), signed(mark.size));
+        let mut found: Vec<Shorter> = Vec::new();
+        let mut statement = connection.prepare_cached(&sql("device = ?4 AND inode = ?5")).map_err(failed)?;
+        let row = params![tenant.as_str(), feed, size, signed(mark.device), signed(mark.inode)];
+        let rows = statement.query_map(row, read).map_err(failed)?;
+        found.extend(rows.collect::<rusqlite::Result<Vec<_>>>().map_err(failed)?);
+        let mut statement = connection.prepare_cached(&sql("path = ?4")).map_err(failed)?;
+        for name in names {
+            let rows =
+                statement.query_map(params![tenant.as_str(), feed, size, bytes_of(name)], read).map_err(failed)?;
+            let fresh = rows.collect::<rusqlite::Result<Vec<_>>>().map_err(failed)?;
+            found.extend(fresh.into_iter().filter(|old| old.mark.inode != mark.inode));
+        }
+        Ok(found)
+    }
+
+    /// Makes a file the longer one that it became: what was shipped of it stays shipped, the rest is still to go.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn grew(&self, file: i64, path: &Path, mark: &FileMark, head: &[u8]) -> Result<()> {
+        // Another process may have been faster; it found the same.
+        let sql = "UPDATE OR IGNORE file SET path = ?2, device = ?3, inode = ?4, size = ?5, mtime_ns = ?6, head = ?7,
+                   done = 0, away = min(away, 1) WHERE id = ?1 AND size < ?5";
+        let row = params![
+            file,
+            bytes_of(path),
+            signed(mark.device),
+            signed(mark.inode),
+            signed(mark.size),
+            mark.mtime_ns,
+            head
+        ];
         self.lock().execute(sql, row).map(|_| ()).map_err(failed)
     }
 

@@ -25,7 +25,7 @@ mod stage;
 mod work;
 
 pub use exports::ExportCursor;
-pub use files::{FileMark, ReadyFile, Seen, Skipped, Slice};
+pub use files::{FileMark, ReadyFile, Seen, Shorter, Skipped, Slice};
 pub use publications::{ListFile, ListState, NewPublication, Publication, PublicationState};
 pub use shipments::{Baseline, Shipment};
 pub use stage::Stage;

@@ -179,6 +179,9 @@ const MIGRATIONS: &[&str] = &["
         PRIMARY KEY (tenant, name, id)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX exported_at ON exported (tenant, name, at);
+", "
+    -- A log that grew is found under the name it had.
+    CREATE INDEX file_path ON file (tenant, feed, path);
 "];
 
 /// Switches to the write-ahead log, once in the life of a file. SQLite does not wait for others while it does so, as it

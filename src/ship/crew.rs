@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::ledger::Stage;
 use crate::service::{Grant, Growth, Service};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
@@ -27,7 +27,7 @@ const LONGEST_LOOK: Duration = Duration::from_secs(20);
 /// How often a daemon asks for shipments that a dead process left.
 const TAKE_OVER_EVERY: Duration = Duration::from_secs(15);
 /// How long a call that must not be cut off may take after we were asked to stop.
-const GRACE: Duration = Duration::from_secs(8);
+const GRACE: Duration = Duration::from_secs(6);
 
 /// How a crew behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,6 +173,7 @@ impl Crew {
             shared: self.shared.clone(),
             blocks: Blocks::new(&self.shared, None, Vec::new()),
             place: Mutex::default(),
+            packed: AtomicU64::new(0),
         });
         let (task, service, busy, wake) = (ahead.clone(), hand.service.clone(), hand.busy.clone(), hand.wake.clone());
         let (path, filename, log_type) = (self.shared.spool.path(spool), filename.to_owned(), log_type.clone());
@@ -213,6 +214,8 @@ pub(super) struct Ahead {
     blocks: Blocks,
     /// The shipment's number once the ledger has it, and its address once it is granted.
     place: Mutex<(Option<i64>, Option<Grant>)>,
+    /// Its length, once it is known.
+    packed: AtomicU64,
 }
 
 impl Ahead {
@@ -221,7 +224,8 @@ impl Ahead {
     }
 
     /// The ledger has the shipment now.
-    pub(super) fn taken_in(&self, id: i64) {
+    pub(super) fn taken_in(&self, id: i64, packed: u64) {
+        self.packed.store(packed, Ordering::Relaxed);
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         place.0 = Some(id);
         self.keep(&place);
@@ -243,7 +247,7 @@ impl Ahead {
     }
 
     async fn store(
-        &self,
+        self: &Arc<Self>,
         service: &Service,
         spool: &std::path::Path,
         filename: &str,
@@ -253,7 +257,9 @@ impl Ahead {
         let stored = async {
             let grant = service.upload_url(filename, log_type).await?;
             self.granted(&grant);
-            let options = self.shared.store_options(0, 0);
+            let ahead = self.clone();
+            let place = move || Some((ahead.place().0?, ahead.packed.load(Ordering::Relaxed)));
+            let options = self.shared.store_options(place);
             service.store(&grant, spool, growth, &self.blocks, &options).await
         };
         match (stored.await, self.place().0) {

@@ -20,7 +20,7 @@ const DEAF_SCAN: Duration = Duration::from_secs(10);
 /// After a round that failed as a whole: the ledger or the spool cannot be used.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// How long a round may take to end when asked to stop.
-const GRACE: Duration = Duration::from_secs(8);
+const GRACE: Duration = Duration::from_secs(6);
 
 /// Ships until `stop` resolves; what is cut off goes on at the next start.
 ///
@@ -39,6 +39,7 @@ pub async fn run(ship: &Ship, stop: impl Future<Output = ()>) -> Result<()> {
             let mut outcome = Outcome::default();
             let mut round = std::pin::pin!(packer.round(&mut crew, &mut outcome));
             tokio::select! {
+                biased;
                 () = &mut stop => {
                     shared.stop();
                     // What it packs is given up at the next piece; later than that, the next start clears it away.
@@ -60,6 +61,7 @@ pub async fn run(ship: &Ship, stop: impl Future<Output = ()>) -> Result<()> {
         let rest = (started.elapsed() * REST).min(LONGEST_REST);
         let until = Instant::now() + wait;
         tokio::select! {
+            biased;
             () = &mut stop => break,
             () = tokio::time::sleep_until(until) => {}
             () = alarm.rings() => tokio::time::sleep(rest.max(TOGETHER)).await,

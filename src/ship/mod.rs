@@ -17,6 +17,7 @@ mod away;
 mod confirm;
 mod crew;
 pub mod daemon;
+mod grown;
 pub mod gzip;
 mod head;
 mod judge;
@@ -56,8 +57,10 @@ pub enum Event {
     Packing {
         /// The first source.
         source: PathBuf,
-        /// Raw bytes.
-        bytes: u64,
+        /// Raw bytes read so far.
+        done: u64,
+        /// Of so many.
+        total: u64,
     },
     /// A shipment lies in the spool.
     Packed {

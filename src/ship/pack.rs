@@ -148,7 +148,12 @@ impl Pass<'_> {
         if member.from > 0 {
             file.seek(SeekFrom::Start(member.from)).map_err(spoiled)?;
             // A later part is read like the first one.
-            self.write(&member.head.header)?;
+            if number == 0 {
+                self.write(&member.head.header)?;
+            } else if self.last != b'\n' {
+                self.write(b"\n")?;
+            }
+            self.write(&member.lead)?;
         } else if self.last != b'\n' {
             self.write(b"\n")?;
         }
@@ -318,7 +323,7 @@ mod tests {
         let meta = std::fs::metadata(&path).unwrap();
         let head = Head::read(&mut File::open(&path).unwrap(), meta.len()).unwrap();
         let kind = crate::ship::judge::Kind { log_type: "SQUID_NATIVE".parse().unwrap(), doubt: None };
-        Member { path, mark: mark(&meta), head, from, to: meta.len(), kind }
+        Member { path, mark: mark(&meta), head, from, to: meta.len(), lead: Vec::new(), kind }
     }
 
     fn run(dir: &std::path::Path, members: &[Member], how: How) -> Result<Packed, Spoiled> {

@@ -199,7 +199,11 @@ impl Packer {
                 }
             };
             match rest {
-                Some(from) => work.members[0].from = from,
+                Some(from) => {
+                    let first = &mut work.members[0];
+                    first.from = from;
+                    first.lead.clear();
+                }
                 None => {
                     shared.ledger.release(shared.owner.name())?;
                     return Ok(Done::Packed);
@@ -217,7 +221,7 @@ impl Packer {
     ) -> std::result::Result<Option<u64>, Spoiled> {
         let (shared, feed) = (self.shared.clone(), work.feed.clone());
         let first = &work.members[0];
-        shared.event(Event::Packing { source: first.path.clone(), bytes: work.bytes() });
+        let mut read = read_so_far(&shared, first.path.clone(), work.bytes());
         let text = matches!(first.head.shape, Shape::Text(_));
         let how = How { pace: pace(&shared, &feed), part_size: part_size(&shared) };
         let extension = if !text || how.pace.is_none() { "log" } else { "gz" };
@@ -233,7 +237,11 @@ impl Packer {
             (work.members.clone(), shared.clone(), Sink::new(file, growing, shared.backlog.clone()));
         let mut judge = Judge::new(&kind, first.head.shape);
         let packed = tokio::task::spawn_blocking(move || {
-            let content = pack::pack(&members, how, sink, &shared_there.stop, &mut |text| judge.see(text))?;
+            let mut see = |text: &[u8]| {
+                read(text.len() as u64);
+                judge.see(text);
+            };
+            let content = pack::pack(&members, how, sink, &shared_there.stop, &mut see)?;
             Ok((content, judge.end()))
         });
         let packed = packed.await.unwrap_or_else(|_| Err(Spoiled::Spool(Error::failed("packing ended early"))));
@@ -246,7 +254,7 @@ impl Packer {
             let id = self.take_in(work, &content, &name, &filename, judged).map_err(Spoiled::Spool)?;
             if let (Some(id), Some(storing), None) = (id, &storing, &held) {
                 busy.insert(id);
-                storing.taken_in(id);
+                storing.taken_in(id, content.packed);
             }
             Ok((content, id, held))
         });
@@ -345,6 +353,19 @@ fn pace(shared: &Shared, feed: &Feed) -> Option<Pace> {
 /// Parts are small enough that two of them fit the tenant's share of the spool: one is sent while one is packed.
 fn part_size(shared: &Shared) -> u64 {
     shared.upload.part_size.0.min(shared.quota() / 2).max(1 << 16)
+}
+
+/// Tells how far packing is, every so many bytes; what is unpacked on the way may be more than the file has.
+fn read_so_far(shared: &Arc<Shared>, source: PathBuf, total: u64) -> impl FnMut(u64) + Send + 'static {
+    const STEP: u64 = 4 << 20;
+    let (shared, mut done, mut told) = (shared.clone(), 0, 0);
+    move |bytes| {
+        done += bytes;
+        if done - told >= STEP {
+            told = done;
+            shared.event(Event::Packing { source: source.clone(), done: done.min(total), total });
+        }
+    }
 }
 
 /// The name told to the service: the source's, with what packing adds to it.

@@ -1,5 +1,6 @@
 //! From found files to shipments to pack: what is known already, what cannot be shipped, what is joined.
 
+use super::grown::{cut_off, grown};
 use super::head::{Head, Shape};
 use super::judge::Kind;
 use super::scan::{Candidate, Scanner, mark};
@@ -28,6 +29,8 @@ pub(super) struct Member {
     pub head: Head,
     pub from: u64,
     pub to: u64,
+    /// The beginning of the line in the middle of which it starts.
+    pub lead: Vec<u8>,
     pub kind: Kind,
 }
 
@@ -164,7 +167,14 @@ fn member(
     }
     if slices.is_empty() {
         match known(ledger, feed, &mut file, &mark, &head) {
-            Ok(None) => {}
+            Ok(None) => match grown(ledger, feed, (&path, &mut file, &mark), &head, record) {
+                Ok(shipped) => slices = shipped,
+                Err(Unknown::Ledger(error)) => return Err(error),
+                Err(Unknown::File(error)) => {
+                    plan.left_out.push((path.clone(), unreadable(&path, error)));
+                    return Ok(None);
+                }
+            },
             Ok(Some((original, true, _))) => {
                 if record {
                     let away = feed.after != After::Keep;
@@ -186,7 +196,18 @@ fn member(
         }
     }
     let (from, to) = gap(&slices, mark.size);
-    Ok((from < to).then_some(Member { path, mark, head, from, to, kind }))
+    let lead = match head.shape {
+        Shape::Text(encoding) if from > 0 && from < to => cut_off(&file, from, encoding),
+        _ => Ok(Vec::new()),
+    };
+    let lead = match lead {
+        Ok(lead) => lead,
+        Err(error) => {
+            plan.left_out.push((path.clone(), unreadable(&path, error)));
+            return Ok(None);
+        }
+    };
+    Ok((from < to).then_some(Member { path, mark, head, from, to, lead, kind }))
 }
 
 /// Why a file is not for shipping, and what to do if that is a pity.
@@ -218,7 +239,7 @@ fn gap(slices: &[Slice], size: u64) -> (u64, u64) {
 }
 
 /// Why it could not be found out whether a content is known.
-enum Unknown {
+pub(super) enum Unknown {
     Ledger(Error),
     File(std::io::Error),
 }
@@ -242,7 +263,7 @@ fn known(
 }
 
 /// Whether a file has the content that these slices tell.
-fn same_content(file: &mut File, slices: &[Slice]) -> std::io::Result<bool> {
+pub(super) fn same_content(file: &mut File, slices: &[Slice]) -> std::io::Result<bool> {
     let mut buffer = vec![0; 1 << 20];
     for slice in slices {
         let mut hash = blake3::Hasher::new();
@@ -262,27 +283,27 @@ fn same_content(file: &mut File, slices: &[Slice]) -> std::io::Result<bool> {
     Ok(!slices.is_empty())
 }
 
-/// Joins small whole texts with the same columns, in order, within the feed's limits.
+/// Joins small texts with the same columns, whole or new ends, in order, within the feed's limits.
 fn join(feed: &Arc<Feed>, members: Vec<Member>, plan: &mut Plan) {
     let limits = &feed.join;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut open: Vec<(Work, u64)> = Vec::new();
     for member in members {
-        let whole = member.from == 0 && member.to == member.mark.size;
+        let (bytes, ends) = (member.to - member.from, member.to == member.mark.size);
         let text = matches!(member.head.shape, Shape::Text(_));
-        if !whole || !text || member.kind.doubt.is_some() || member.to >= limits.size.0 || limits.count < 2 {
+        if !ends || !text || member.kind.doubt.is_some() || bytes >= limits.size.0 || limits.count < 2 {
             plan.works.push(Work { feed: feed.clone(), members: vec![member] });
             continue;
         }
-        let fits = |(work, bytes): &&mut (Work, u64)| {
+        let fits = |(work, so_far): &&mut (Work, u64)| {
             work.members[0].head.columns() == member.head.columns()
                 && work.members[0].kind == member.kind
-                && bytes.saturating_add(member.to) <= limits.size.0
+                && so_far.saturating_add(bytes) <= limits.size.0
                 && (work.members.len() as u64) < limits.count
         };
         match open.iter_mut().find(fits) {
-            Some((work, bytes)) => {
-                *bytes += member.to;
+            Some((work, so_far)) => {
+                *so_far += bytes;
                 work.members.push(member);
             }
             None => {
@@ -294,7 +315,6 @@ fn join(feed: &Arc<Feed>, members: Vec<Member>, plan: &mut Plan) {
                 open = rest;
                 let full: Vec<(Work, u64)> = full;
                 plan.works.extend(full.into_iter().map(|(work, _)| work));
-                let bytes = member.to;
                 open.push((Work { feed: feed.clone(), members: vec![member] }, bytes));
             }
         }

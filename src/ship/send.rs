@@ -105,13 +105,17 @@ type Kept = (Grant, crate::ledger::Blocks);
 
 impl Shared {
     /// How storing behaves: what is in flight is bounded over all tenants, and so is the bandwidth.
-    pub(super) fn store_options(self: &Arc<Self>, id: i64, total: u64) -> StoreOptions {
+    /// `place` tells the shipment's number and length, once it has them.
+    pub(super) fn store_options(
+        self: &Arc<Self>,
+        place: impl Fn() -> Option<(i64, u64)> + Send + Sync + 'static,
+    ) -> StoreOptions {
         let tenants = self.services.len().max(1);
         let (events, backlog, gone) = (self.events.clone(), self.backlog.clone(), AtomicU64::new(0));
         let progress = move |sent: u64| {
             let before = gone.fetch_max(sent, Ordering::Relaxed);
             backlog.gone(sent.saturating_sub(before));
-            if id != 0 {
+            if let Some((id, total)) = place() {
                 events(Event::Storing { id, sent, total: total.max(sent) });
             }
         };
@@ -178,7 +182,10 @@ impl Shared {
             return Err(Trouble::Shipment(Error::failed(format!("shipment {id} is held")).cause(why).hint(hint)));
         }
         let log_type: LogType = shipment.log_type.parse().map_err(Error::failed)?;
-        let options = self.store_options(id, shipment.packed);
+        let options = self.store_options({
+            let place = Some((id, shipment.packed));
+            move || place
+        });
         let mut expired = 0;
         loop {
             let (grant, blocks) = match kept.take() {

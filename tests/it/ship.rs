@@ -17,7 +17,7 @@ fn configure(site: &Site, upload: &str, feeds: &str) {
     let (addr, auth) = (&site.addr, site.auth());
     let text = format!(
         "[service]\nurl = \"http://{addr}\"\nauthority = \"http://{addr}\"\nallow_hosts = [\"127.0.0.1\"]\n[auth]\n{auth}\
-         [upload]\nscan_every = \"300ms\"\nconfirm_for = \"5s\"\nuncertain_for = \"2s\"\ncalls_a_minute = 100000\n{upload}\n{feeds}"
+         [upload]\nscan_every = \"300ms\"\nconfirm_for = \"30s\"\nuncertain_for = \"2s\"\ncalls_a_minute = 100000\n{upload}\n{feeds}"
     );
     site.sandbox.write("logweir.toml", &text);
 }
@@ -85,6 +85,62 @@ fn a_huge_log_goes_in_parts_and_a_forgotten_part_alone_goes_again() {
     site.run(&["forget", "2"], 0);
     site.run(&["upload"], 0);
     assert_eq!(accepted(&site), parts + 1);
+}
+
+#[test]
+fn of_a_log_that_grew_only_the_new_end_goes_however_it_was_written_and_rotated() {
+    let site = Site::new();
+    // Lines that tell their number: a part of a log looks like no other.
+    let lines = |from: u32, to: u32| (from..to).map(|number| log(number, 1)).collect::<String>();
+    let log_file = site.sandbox.path("logs/access.log");
+    let append = |text: &str| {
+        let mut file = std::fs::File::options().append(true).open(&log_file).expect("the log");
+        std::io::Write::write_all(&mut file, text.as_bytes()).expect("space");
+    };
+    let shipped = |what: &str, expected: u64| {
+        site.run(&["upload"], 0);
+        assert_eq!(site.imported(), expected, "{what}");
+    };
+    let all = lines(0, 2_000);
+    site.sandbox.write("logs/access.log", &all);
+    shipped("the first time", 2_000);
+    append(&lines(2_000, 2_010));
+    shipped("it was appended to", 2_010);
+    append(lines(2_010, 2_020).trim_end());
+    shipped("its last line has no end yet", 2_020);
+    append("\n");
+    append(&lines(2_020, 2_030));
+    shipped("the end came", 2_030);
+    // Fetched anew from elsewhere: another file of the same name.
+    let longer = std::fs::read_to_string(&log_file).expect("the log") + &lines(2_030, 2_040);
+    site.sandbox.write("logs/access.part", &longer);
+    std::fs::rename(site.sandbox.path("logs/access.part"), &log_file).expect("a rename");
+    shipped("it was replaced by a longer one", 2_040);
+    // copytruncate: what came last is in the copy only, and the log begins anew.
+    append(&lines(2_040, 2_050));
+    std::fs::copy(&log_file, site.sandbox.path("logs/access.log.1")).expect("a copy");
+    std::fs::write(&log_file, lines(3_000, 3_005)).expect("the log");
+    shipped("it was copied and truncated", 2_055);
+    std::fs::write(&log_file, lines(4_000, 4_100)).expect("the log");
+    shipped("it was written anew, and longer", 2_155);
+    assert!(site.run(&["upload"], 0).stderr.contains("nothing new"));
+    // A person who wants the first part again gets that part.
+    let first = shipments(&site).last().expect("the first shipment")["id"].to_string();
+    site.run(&["forget", &first], 0);
+    shipped("the first part was forgotten", 2_155 + 2_000);
+}
+
+#[test]
+fn a_line_that_was_cut_in_two_when_its_log_was_shipped_arrives_whole() {
+    let site = Site::new();
+    let (text, end) = (log(1, 10), log(2, 1));
+    let (half, rest) = end.split_at(40);
+    let file = site.sandbox.write("logs/a.log", &format!("{text}{half}"));
+    site.run(&["upload"], 0);
+    assert_eq!(site.imported(), 10, "half a line is no transaction");
+    std::fs::write(&file, format!("{text}{half}{rest}{}", log(3, 4))).expect("the log");
+    site.run(&["upload"], 0);
+    assert_eq!(site.imported(), 15);
 }
 
 #[test]
@@ -276,7 +332,16 @@ fn kills_at_any_moment_lose_nothing_and_send_nothing_twice() {
     site.sandbox.write("faults.toml", &script);
     let lines = 25;
     let mut contents = Vec::new();
+    let (live, mut appended) = (site.sandbox.path("logs/live.log"), String::new());
     for kill in 0..200_u64 {
+        if kill % 5 == 3 {
+            // A log that grows all the while, and is shipped as it grows.
+            let text: String =
+                (0..10).map(|line| log(u32::try_from(10_000 + kill * 10 + line).expect("small"), 1)).collect();
+            let mut file = std::fs::File::options().create(true).append(true).open(&live).expect("the log");
+            std::io::Write::write_all(&mut file, text.as_bytes()).expect("space");
+            appended += &text;
+        }
         if kill % 2 == 0 {
             let number = u32::try_from(kill).expect("small");
             let text = log(number, lines);
@@ -304,7 +369,9 @@ fn kills_at_any_moment_lose_nothing_and_send_nothing_twice() {
     blobs.sort_unstable();
     blobs.dedup();
     assert_eq!(blobs.len(), all, "a blob was finalised twice");
-    assert_eq!(site.imported(), contents.len() as u64 * u64::from(lines), "{shipments:#?}");
+    contents.push((live, appended));
+    let all: usize = contents.iter().map(|(_, text)| text.lines().count()).sum();
+    assert_eq!(site.imported(), all as u64, "{shipments:#?}");
     for (path, text) in contents {
         assert_eq!(std::fs::read_to_string(path).expect("the source"), text, "a source file changed");
     }

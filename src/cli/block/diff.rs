@@ -52,8 +52,9 @@ impl Diff {
                 let mut stop = world.stop.clone();
                 let verdict = stoppable(&tell, async {
                     tokio::select! {
-                        verdict = list.verdict(&services) => verdict,
+                        biased;
                         () = stopped(&mut stop) => Err(interrupted()),
+                        verdict = list.verdict(&services) => verdict,
                     }
                 })?;
                 list.target.preview(&verdict, &list.guards)?

@@ -98,18 +98,18 @@ pub(in crate::cli) fn world(context: &Context<'_>, config: &Config) -> Result<(w
 /// Runs work that stops by itself when a person or the service manager asks to.
 pub(in crate::cli) fn stoppable<T>(tell: &watch::Sender<bool>, work: impl Future<Output = Result<T>>) -> Result<T> {
     crate::cli::runtime()?.block_on(async {
+        let stopped = crate::cli::interrupted()?;
         let asked = async {
-            let listened = crate::cli::interrupted().await;
+            stopped.await;
             // The work holds the other end.
             let _ = tell.send(true);
-            match listened {
-                Ok(()) => std::future::pending::<Error>().await,
-                Err(error) => error,
-            }
+            std::future::pending().await
         };
         tokio::select! {
+            // Told first, so that work which could end at this moment hears of it.
+            biased;
+            () = asked => Err(interrupted()),
             ended = work => ended,
-            error = asked => Err(error),
         }
     })
 }
@@ -118,8 +118,9 @@ pub(in crate::cli) fn stoppable<T>(tell: &watch::Sender<bool>, work: impl Future
 async fn publish_one(list: &Listed, services: &Services, orders: Orders, world: &World) -> Result<Report> {
     let mut stop = world.stop.clone();
     let verdict = tokio::select! {
-        verdict = list.verdict(services) => verdict?,
+        biased;
         () = stopped(&mut stop) => return Err(interrupted()),
+        verdict = list.verdict(services) => verdict?,
     };
     publish::publish(&list.target, &verdict, &list.guards, orders, world).await
 }
@@ -329,7 +330,7 @@ impl Publisher {
 
     /// Publishes until stopped; what is under way ends first, or is taken back.
     pub(in crate::cli) fn run(self) {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        let Ok(runtime) = crate::cli::runtime() else {
             crate::cli::stderr_line("block lists are not published: no runtime could be started");
             return;
         };

@@ -65,9 +65,10 @@ impl Serve {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let options = Options { listen: self.listen, ledger, login, tls };
         crate::cli::runtime()?.block_on(async {
+            let stopped = crate::cli::interrupted()?;
             let running = serve::start(options).await?;
             context.ui.line(format!("listening on {scheme}://{}", running.addr))?;
-            crate::cli::interrupted().await?;
+            stopped.await;
             context.ui.note("stopping");
             running.stop().await;
             Ok(())
