@@ -167,6 +167,7 @@ pub fn serve(sandbox: &Sandbox, listen: &str, more: &[&str]) -> (Child, Vec<Stri
     }
     let mut said = String::new();
     let _ = service.stderr.take().expect("a pipe").read_to_string(&mut said);
+    let _ = service.wait();
     panic!("the service {arguments:?} does not listen: {said}");
 }
 
