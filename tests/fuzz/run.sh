@@ -15,7 +15,7 @@ export RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
 -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Ccodegen-units=16"
 cargo build --quiet --release --bins --target x86_64-unknown-linux-gnu
 bin=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/release
-"$bin/seeds" ../../samples/logs "$work/seeds"
+"$bin/seeds" ../../samples/logs ../golden/block "$work/seeds"
 targets=("$@")
 [ $# -gt 0 ] || mapfile -t targets < <(basename -s .rs -a targets/*.rs)
 failed=0

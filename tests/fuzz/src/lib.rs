@@ -5,6 +5,8 @@ use logweir::logs::{
     vendor,
 };
 
+pub mod block;
+
 /// Late in 2026, in microseconds: completes dates without a year.
 const NOW: i64 = 1_795_190_400_000_000;
 

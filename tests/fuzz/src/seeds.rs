@@ -1,6 +1,6 @@
-//! Writes what each target starts from: the samples of its log types.
+//! Writes what each target starts from: the samples of its log types, the golden block lists.
 //!
-//! `seeds SAMPLES INTO` makes a folder per target in `INTO`.
+//! `seeds SAMPLES LISTS INTO` makes a folder per target in `INTO`.
 
 // For the counters of coverage that the library calls.
 use libfuzzer_sys as _;
@@ -22,9 +22,10 @@ const DIALECTS: [(&str, &str); 10] = [
 
 fn main() -> std::io::Result<()> {
     let mut args = std::env::args_os().skip(1).map(PathBuf::from);
-    let (Some(samples), Some(into)) = (args.next(), args.next()) else {
-        return Err(std::io::Error::other("usage: seeds SAMPLES INTO"));
+    let (Some(samples), Some(lists), Some(into)) = (args.next(), args.next(), args.next()) else {
+        return Err(std::io::Error::other("usage: seeds SAMPLES LISTS INTO"));
     };
+    block_lists(&lists, &into)?;
     for vendor in std::fs::read_dir(samples)? {
         for log in std::fs::read_dir(vendor?.path())? {
             let log = log?.path();
@@ -46,6 +47,29 @@ fn main() -> std::io::Result<()> {
                 }
             }
         }
+    }
+    Ok(())
+}
+
+/// Entries of every scope for every target, and what was rendered from such.
+fn block_lists(lists: &Path, into: &Path) -> std::io::Result<()> {
+    const ENTRIES: &[u8] = b"\0a.example\xff\x03b.example\xff\x04c.example\xff\x05d.example\xff\0*.e.example\xff\0f.example/path\xff\
+        \0192.0.2.10\xff\0198.51.100.0/24\xff\02001:db8::10\xff\02001:db8:1::/48\xff\0b\xc3\xbccher.example";
+    let mut golden = std::collections::BTreeMap::new();
+    for list in std::fs::read_dir(lists)? {
+        let list = list?.path();
+        let name = list.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        golden.insert(name, std::fs::read(list)?);
+    }
+    for (name, text) in &golden {
+        write(&into.join("block_source"), name, &[&[u8::MAX], text])?;
+    }
+    for (name, place) in logweir_fuzz::block::places() {
+        write(&into.join("block_render"), &format!("{name}-{place}"), &[&[place], ENTRIES])?;
+        // The files of a target with several stand in the order of their roles.
+        let own = golden.iter().filter(|(file, _)| file.split('.').next() == Some(name));
+        let own: Vec<&[u8]> = own.map(|(_, text)| text.as_slice()).collect();
+        write(&into.join("block_reader"), &format!("{name}-{place}"), &[&[place], &own.join(&0xff)])?;
     }
     Ok(())
 }

@@ -1,0 +1,4 @@
+//! Sources of entries.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| logweir_fuzz::block::source(data));
