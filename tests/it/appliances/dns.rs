@@ -27,7 +27,7 @@ fn told(port: u16, name: &str, family: Family) -> Answer {
 
 /// Both families must agree.
 #[track_caller]
-fn blocks(port: u16, name: &str) -> bool {
+pub(super) fn blocks(port: u16, name: &str) -> bool {
     let blocked = [Family::V4, Family::V6].map(|family| told(port, name, family).is_blocked());
     assert_eq!(blocked[0], blocked[1], "{name}: IPv4 and IPv6 differ");
     blocked[0]
@@ -38,7 +38,7 @@ fn up(port: u16) -> impl Fn() -> bool {
 }
 
 /// Runs Unbound with a further clause.
-fn unbound(dir: &Path, upstream: &Upstream, modules: &str, clause: &str) -> (u16, Daemon) {
+pub(super) fn unbound(dir: &Path, upstream: &Upstream, modules: &str, clause: &str) -> (u16, Daemon) {
     let port = free_port();
     let shown = dir.display();
     let conf = format!(

@@ -50,7 +50,7 @@ ip -6 route add 2001:db8::/32 via fd02::2; in_far ip -6 route add local 2001:db8
 sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 try() {
   for host in $HOSTS; do
-    said=$("$@" timeout 3 bash -c "</dev/tcp/$host/9" 2>&1 || true)
+    said=$("$@" timeout 30 bash -c "</dev/tcp/$host/9" 2>&1 || true)
     case $said in *refused*) echo "$STEP $WHERE $host open" ;; *) echo "$STEP $WHERE $host blocked" ;; esac
   done
 }
