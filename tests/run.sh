@@ -15,7 +15,7 @@ debian="
 # program : npm package that has it, into the user's cache
 npm="azurite-blob:azurite@3.35.0 hostlist-compiler:@adguard/hostlist-compiler@1.0.12 ../@adguard/tsurlfilter/package.json:@adguard/tsurlfilter@2.2.23"
 # module : PyPI package that has it, into an environment in the user's cache
-pypi="requests:requests==2.34.2 pacparser:pacparser==1.5.3 ciscoconfparse2:ciscoconfparse2==0.9.18 duckdb:duckdb==2.0.1"
+pypi="requests:requests==2.34.2 pacparser:pacparser==1.5.3 ciscoconfparse2:ciscoconfparse2==0.9.18 hier_config:hier-config==2.3.1 panos:pan-os-python==1.13.1 duckdb:duckdb==2.0.1"
 
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/logweir-tests"
 sudo=""

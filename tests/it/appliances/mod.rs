@@ -6,6 +6,7 @@ mod dns;
 mod packets;
 mod proxies;
 mod text;
+mod verdicts;
 
 use crate::support::Sandbox;
 use logweir::block::guard::takes;
