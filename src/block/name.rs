@@ -53,7 +53,10 @@ pub fn clean(text: &str, reading: Reading) -> Result<Clean, &'static str> {
         return Ok(Clean { scope: Scope::Ip, value: network.into() });
     }
     let (text, marked) = unmark(text, reading);
-    let (text, had_scheme) = match text.split_once("://") {
+    let (text, had_scheme) = match text
+        .split_once(':')
+        .and_then(|(scheme, rest)| Some((scheme, rest.strip_prefix("//")?)))
+    {
         Some((scheme, rest)) if !scheme.is_empty() && scheme.bytes().all(|c| c.is_ascii_alphanumeric()) => (rest, true),
         _ => (text, false),
     };

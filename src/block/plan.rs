@@ -60,7 +60,8 @@ struct Expression {
     outcome: Twist,
 }
 
-const TO_SUBTREE: &str = "it also takes the name's other half: the name itself and all names below it";
+const WITH_BELOW: &str = "it also takes all names below it";
+const WITH_NAME: &str = "it also takes the name itself";
 const TO_EXACT: &str = "only the name itself, not the names below it";
 const TO_BELOW: &str = "only the names below it, not the name itself";
 
@@ -105,7 +106,8 @@ impl Tongue {
             Scope::Subtree if below => one(Scope::Below, Kind::Below, Twist::Narrower(TO_BELOW)),
             Scope::Exact if exact => one(scope, Kind::Exact, twist(Kind::Exact)),
             Scope::Below if below => one(scope, Kind::Below, twist(Kind::Below)),
-            Scope::Exact | Scope::Below if subtree => one(Scope::Subtree, Kind::Subtree, Twist::Wider(TO_SUBTREE)),
+            Scope::Exact if subtree => one(Scope::Subtree, Kind::Subtree, Twist::Wider(WITH_BELOW)),
+            Scope::Below if subtree => one(Scope::Subtree, Kind::Subtree, Twist::Wider(WITH_NAME)),
             Scope::Exact if below => Err("the target knows names below a name only"),
             Scope::Below if exact => Err("the target knows exact names only"),
             Scope::Subtree | Scope::Exact | Scope::Below => Err("the target takes no host names"),

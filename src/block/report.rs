@@ -21,7 +21,7 @@ pub enum Word {
     Protected,
     /// It is no clean entry.
     Refused,
-    /// Its last day is past.
+    /// Its end date came.
     Ended,
 }
 
@@ -53,6 +53,31 @@ impl Word {
     }
 }
 
+impl Word {
+    /// Whether a person should hear of each input that came to this end.
+    pub fn is_told(self) -> bool {
+        !matches!(self, Word::AsMeant | Word::Covered | Word::Ended)
+    }
+
+    /// The end of an input on one target.
+    fn of(plan: &Plan<'_>, fate: &Fate) -> Word {
+        match fate {
+            Fate::Kept(number) => match &plan.outcomes[*number as usize] {
+                Outcome::AsMeant => Word::AsMeant,
+                Outcome::Widened(_) => Word::Widened,
+                Outcome::Narrowed(_) => Word::Narrowed,
+                Outcome::Inexpressible(_) => Word::Inexpressible,
+                Outcome::Covered(_) => Word::Covered,
+                Outcome::Protected(_) => Word::Protected,
+            },
+            Fate::Repeats(_) | Fate::Covered(..) => Word::Covered,
+            Fate::Ended(..) => Word::Ended,
+            Fate::Refused(..) => Word::Refused,
+            Fate::Protected(..) => Word::Protected,
+        }
+    }
+}
+
 impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.key().replace('_', " "))
@@ -79,6 +104,12 @@ pub struct Row<'v> {
 /// The rows of a target, one an input, in input order.
 pub fn rows<'v>(verdict: &'v Verdict, plan: &'v Plan<'v>) -> impl Iterator<Item = Row<'v>> {
     verdict.inputs.iter().map(|input| row(verdict, plan, input))
+}
+
+/// Of these rows, those that a person should hear of; the others are not even made.
+pub fn told<'v>(verdict: &'v Verdict, plan: &'v Plan<'v>) -> impl Iterator<Item = Row<'v>> {
+    let told = verdict.inputs.iter().filter(|input| Word::of(plan, &input.fate).is_told());
+    told.map(|input| row(verdict, plan, input))
 }
 
 fn row<'v>(verdict: &'v Verdict, plan: &'v Plan<'v>, input: &'v Input) -> Row<'v> {
@@ -123,21 +154,7 @@ impl Counts {
     pub fn of(verdict: &Verdict, plan: &Plan<'_>) -> Counts {
         let mut counts = Counts::default();
         for input in &verdict.inputs {
-            let word = match &input.fate {
-                Fate::Kept(number) => match &plan.outcomes[*number as usize] {
-                    Outcome::AsMeant => Word::AsMeant,
-                    Outcome::Widened(_) => Word::Widened,
-                    Outcome::Narrowed(_) => Word::Narrowed,
-                    Outcome::Inexpressible(_) => Word::Inexpressible,
-                    Outcome::Covered(_) => Word::Covered,
-                    Outcome::Protected(_) => Word::Protected,
-                },
-                Fate::Repeats(_) | Fate::Covered(..) => Word::Covered,
-                Fate::Ended(..) => Word::Ended,
-                Fate::Refused(..) => Word::Refused,
-                Fate::Protected(..) => Word::Protected,
-            };
-            counts.0[word as usize] += 1;
+            counts.0[Word::of(plan, &input.fate) as usize] += 1;
         }
         counts
     }
@@ -145,6 +162,11 @@ impl Counts {
     /// The count of one end.
     pub fn get(&self, word: Word) -> u64 {
         self.0[word as usize]
+    }
+
+    /// Inputs that a person should hear of one by one.
+    pub fn told(&self) -> u64 {
+        Word::ALL.into_iter().filter(|word| word.is_told()).map(|word| self.get(word)).sum()
     }
 
     /// Inputs altogether.
@@ -202,6 +224,8 @@ mod tests {
                 let rows = rows(&verdict, &plan).filter(|row| row.word == word).count() as u64;
                 assert_eq!(rows, counts.get(word), "{}: {word}", target.name);
             }
+            assert!(told(&verdict, &plan).all(|row| row.word.is_told()), "{}", target.name);
+            assert_eq!(told(&verdict, &plan).count() as u64, counts.told(), "{}", target.name);
             assert_eq!((counts.get(Word::Protected), counts.get(Word::Refused)), (1, 1), "{}", target.name);
         }
     }

@@ -133,10 +133,8 @@ fn without_comment(line: &str) -> &str {
     if line.starts_with('#') {
         return "";
     }
-    match line.find(" #").or_else(|| line.find("\t#")) {
-        Some(at) => line[..at].trim_end(),
-        None => line,
-    }
+    let comment = line.match_indices('#').find(|(at, _)| line[..*at].ends_with([' ', '\t']));
+    comment.map_or(line, |(at, _)| line[..at].trim_end())
 }
 
 fn domain(builder: &mut Builder, line: &str, number: u32) {

@@ -75,7 +75,7 @@ pub struct Entry {
     pub claim: u32,
     /// Who else asks for it.
     pub others: Vec<u32>,
-    /// The last day it is blocked, when every claim ends.
+    /// The day whose publication drops it, when every claim ends.
     pub until: Option<Date>,
 }
 
@@ -147,7 +147,7 @@ pub struct Raw<'r> {
     pub app: &'r str,
     /// The reason, unchecked.
     pub reason: &'r str,
-    /// The last day.
+    /// The day whose publication drops it.
     pub until: Option<Date>,
     /// The line, or the place in the list.
     pub line: u32,
@@ -268,7 +268,7 @@ impl Builder {
         let fates = &mut verdict.inputs;
         pending.retain(|Pending { entry, input }| {
             let fate = match (entry.until, today) {
-                (Some(until), Some(today)) if until < today => Fate::Ended(until, entry.value.clone()),
+                (Some(until), Some(today)) if until <= today => Fate::Ended(until, entry.value.clone()),
                 _ => match guards.object(&entry.value, entry.scope) {
                     Some(objection) => Fate::Protected(entry.value.clone(), objection),
                     None => return true,
@@ -338,30 +338,48 @@ fn merge(into: &mut Entry, from: &Entry) {
 
 const BETWEEN: u8 = 1;
 
-/// Entries in order, those of equal keys as they came. A million keys stand in one allocation, and their first bytes
-/// decide most comparisons.
+/// Entries in order, those of equal keys as they came. A million keys stand in one allocation; sixteen bytes of each at
+/// a time lie beside its place, so that no comparison goes to memory.
 fn sorted(pending: Vec<Pending>) -> impl Iterator<Item = Pending> {
     let length = |next: &Pending| next.entry.value.len() + 4;
     let mut keys = Vec::with_capacity(pending.iter().map(length).sum());
     let mut ends = Vec::with_capacity(pending.len());
     let mut places: Vec<(u128, u32)> = Vec::with_capacity(pending.len());
     for (at, Pending { entry, .. }) in pending.iter().enumerate() {
-        let start = keys.len();
         push_key(&mut keys, &entry.value, entry.scope);
-        let mut first = [0; 16];
-        let known = (keys.len() - start).min(first.len());
-        first[..known].copy_from_slice(&keys[start..start + known]);
-        places.push((u128::from_be_bytes(first), count(at)));
+        places.push((0, count(at)));
         ends.push(keys.len());
     }
     let key = |at: u32| {
         let at = at as usize;
         &keys[at.checked_sub(1).map_or(0, |before| ends[before])..ends[at]]
     };
-    places.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| key(a.1).cmp(key(b.1))).then(a.1.cmp(&b.1)));
-    drop(keys);
+    order(&mut places, &key, 0);
+    drop((keys, ends));
     let mut slots: Vec<Option<Pending>> = pending.into_iter().map(Some).collect();
     places.into_iter().filter_map(move |(_, at)| slots[at as usize].take())
+}
+
+const AT_A_TIME: usize = 16;
+
+/// Puts places in the order of what their keys hold from this byte on. No key goes on with a zero where another ends, so
+/// that one that is shorter may be filled up with zeros.
+fn order<'k>(places: &mut [(u128, u32)], key: &impl Fn(u32) -> &'k [u8], from: usize) {
+    let mut longer = false;
+    for (bytes, at) in &mut *places {
+        let rest = key(*at).get(from..).unwrap_or_default();
+        let mut next = [0; AT_A_TIME];
+        let known = rest.len().min(next.len());
+        next[..known].copy_from_slice(&rest[..known]);
+        *bytes = u128::from_be_bytes(next);
+        longer |= rest.len() > next.len();
+    }
+    places.sort_unstable();
+    if longer {
+        for same in places.chunk_by_mut(|a, b| a.0 == b.0).filter(|same| same.len() > 1) {
+            order(same, key, from + AT_A_TIME);
+        }
+    }
 }
 
 /// The bytes that put entries in order: names by reversed labels, parents before children; then addresses.

@@ -140,8 +140,8 @@ fn end_dates_end_and_the_longest_claim_counts() {
         add("c.example", None);
         builder.finish(&Guards::none(), Some(date(today)))
     };
-    assert_eq!(values(&list("2026-01-31")).len(), 3);
-    assert_eq!(values(&list("2026-02-01")), ["subtree b.example", "subtree c.example"]);
+    assert_eq!(values(&list("2026-01-30")).len(), 3);
+    assert_eq!(values(&list("2026-01-31")), ["subtree b.example", "subtree c.example"]);
     assert_eq!(list("2026-02-01").inputs[0].fate, Fate::Ended(date("2026-01-31"), "a.example".into()));
     assert_eq!(list("2026-01-01").entries[1].until, Some(date("2026-02-28")));
     assert_eq!(list("2026-01-01").entries[2].until, None);

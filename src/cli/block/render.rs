@@ -16,6 +16,7 @@ use clap::Args;
 use jiff::{Timestamp, ZonedDateTime};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::thread::ScopedJoinHandle;
 
 /// Render a list for one or more targets
 #[derive(Debug, Args)]
@@ -51,7 +52,26 @@ struct Rendered<'v> {
     target: &'static Appliance,
     plan: Plan<'v>,
     counts: Counts,
-    files: Vec<(PathBuf, File)>,
+}
+
+/// A file of a list; without its bytes once it was put in place.
+struct Made {
+    path: PathBuf,
+    role: &'static str,
+    size: usize,
+    bytes: Option<Vec<u8>>,
+}
+
+/// Puts the files of a list in place.
+fn put(mut files: Vec<Made>) -> Result<Vec<Made>> {
+    for file in &mut files {
+        if let Some(dir) = file.path.parent() {
+            std::fs::create_dir_all(dir)
+                .map_err(|error| Error::failed(format!("cannot make {}", dir.display())).cause(error))?;
+        }
+        write_atomically(&file.path, &file.bytes.take().unwrap_or_default())?;
+    }
+    Ok(files)
 }
 
 impl Render {
@@ -121,16 +141,47 @@ impl Render {
         let date = (!self.no_date).then(|| now.timestamp());
         let mut left_out = 0;
         let mut documents = Vec::new();
-        for (target, parameters) in targets {
+        let make = |target: &'static Appliance, parameters| -> Result<(Rendered<'_>, Vec<File>)> {
             let mut plan = plan::plan(target, parameters, &verdict, guards)?;
             let counts = Counts::of(&verdict, &plan);
-            let written = write::whole(target, parameters, &verdict, &mut plan, date)?;
-            let files =
-                written.into_iter().map(|file| (self.path(context, target, targets.len(), &file), file)).collect();
-            let rendered = Rendered { target, plan, counts, files };
-            self.hand_over(context, &verdict, &rendered, &mut documents, date)?;
-            left_out += rendered.counts.left_out();
-        }
+            let files = write::whole(target, parameters, &verdict, &mut plan, date)?;
+            plan.atoms = Vec::new();
+            Ok((Rendered { target, plan, counts }, files))
+        };
+        // A list is synced to the disk, which takes as long as making one, while the next one is made.
+        std::thread::scope(|scope| {
+            let mut before: Option<(Rendered<'_>, ScopedJoinHandle<'_, Result<Vec<Made>>>)> = None;
+            let mut tell = |context: &mut Context<'_>, rendered: &Rendered<'_>, files: &[Made]| {
+                left_out += rendered.counts.left_out();
+                self.hand_over(context, &verdict, rendered, files, &mut documents, date)
+            };
+            for (target, parameters) in targets {
+                let made = make(target, parameters);
+                if let Some((rendered, writing)) = before.take() {
+                    tell(context, &rendered, &joined(writing)?)?;
+                }
+                let (rendered, files) = made?;
+                if self.strict && rendered.counts.not_as_meant() > 0 {
+                    return Err(self.not_as_meant(context, &verdict, &rendered));
+                }
+                let named = files.into_iter().map(|file| Made {
+                    path: self.path(context, target, targets.len(), &file),
+                    role: file.role,
+                    size: file.bytes.len(),
+                    bytes: Some(file.bytes),
+                });
+                let files: Vec<Made> = named.collect();
+                if self.output.is_some() {
+                    before = Some((rendered, scope.spawn(move || put(files))));
+                } else {
+                    tell(context, &rendered, &files)?;
+                }
+            }
+            match before {
+                Some((rendered, writing)) => tell(context, &rendered, &joined(writing)?),
+                None => Ok(()),
+            }
+        })?;
         if context.ui.format == Format::Json {
             context.ui.json(&json!({ "lists": documents }))?;
         }
@@ -150,42 +201,38 @@ impl Render {
         }
     }
 
+    fn not_as_meant(&self, context: &mut Context<'_>, verdict: &Verdict, rendered: &Rendered<'_>) -> Error {
+        let Rendered { target, plan, counts } = rendered;
+        self.complain(context, verdict, plan, counts);
+        Error::failed(format!("{}: {} entries are not as meant", target.name, counts.not_as_meant()))
+            .cause(counts)
+            .hint("nothing was written; without --strict they are only reported")
+    }
+
     fn hand_over(
         &self,
         context: &mut Context<'_>,
         verdict: &Verdict,
         rendered: &Rendered<'_>,
+        files: &[Made],
         documents: &mut Vec<Value>,
         date: Option<Timestamp>,
     ) -> Result<()> {
-        let Rendered { target, plan, counts, files } = rendered;
-        if self.strict && counts.not_as_meant() > 0 {
-            self.complain(context, verdict, plan);
-            return Err(Error::failed(format!("{}: {} entries are not as meant", target.name, counts.not_as_meant()))
-                .cause(counts)
-                .hint("nothing was written; without --strict they are only reported"));
-        }
-        for (path, file) in files.iter().filter(|_| self.output.is_some()) {
-            if let Some(dir) = path.parent() {
-                std::fs::create_dir_all(dir)
-                    .map_err(|error| Error::failed(format!("cannot make {}", dir.display())).cause(error))?;
-            }
-            write_atomically(path, &file.bytes)?;
-        }
+        let Rendered { target, plan, counts } = rendered;
         match context.ui.format {
-            Format::Json => documents.push(self.document(verdict, rendered, date)),
+            Format::Json => documents.push(document(verdict, rendered, files, date)),
             Format::Csv if self.output.is_some() => {
                 context.ui.table("entries", &entries(verdict, plan, |_| true))?;
             }
             _ => {
                 if self.output.is_none() {
-                    for (_, file) in files {
-                        context.ui.bytes(&file.bytes)?;
+                    for bytes in files.iter().filter_map(|file| file.bytes.as_deref()) {
+                        context.ui.bytes(bytes)?;
                     }
                 }
-                self.complain(context, verdict, plan);
-                for (path, file) in files.iter().filter(|_| self.output.is_some()) {
-                    context.ui.note(format!("wrote {} ({} bytes)", path.display(), file.bytes.len()));
+                self.complain(context, verdict, plan, counts);
+                for file in files.iter().filter(|_| self.output.is_some()) {
+                    context.ui.note(format!("wrote {} ({} bytes)", file.path.display(), file.size));
                 }
                 context.ui.note(format!("{}: {counts}", target.name));
                 if let (Some(better), true) = (target.better, counts.not_as_meant() > 0) {
@@ -197,37 +244,41 @@ impl Render {
     }
 
     /// Tells each entry that is not as meant, up to a screenful; the whole is in `--format json` and `csv`.
-    fn complain(&self, context: &mut Context<'_>, verdict: &Verdict, plan: &Plan<'_>) {
-        const SCREEN: usize = 40;
-        let told = |row: &report::Row<'_>| !matches!(row.word, Word::AsMeant | Word::Covered | Word::Ended);
-        let mut rows = report::rows(verdict, plan).filter(told);
-        for row in rows.by_ref().take(SCREEN) {
+    fn complain(&self, context: &mut Context<'_>, verdict: &Verdict, plan: &Plan<'_>, counts: &Counts) {
+        const SCREEN: u64 = 40;
+        let shown = counts.told().min(SCREEN);
+        for row in report::told(verdict, plan).take(usize::try_from(shown).unwrap_or(0)) {
             let value: String = escape::terminal(row.value).chars().take(100).collect();
             context.ui.note(format!("{}:{}: {value}: {}: {}", row.source, row.line, row.word, row.detail));
         }
-        let more = rows.count();
+        let more = counts.told() - shown;
         if more > 0 {
             context.ui.note(format!("and {more} more; --format json tells them all"));
         }
     }
+}
 
-    fn document(&self, verdict: &Verdict, rendered: &Rendered<'_>, date: Option<Timestamp>) -> Value {
-        let Rendered { target, plan, counts, files } = rendered;
-        let files: Vec<Value> = files
-            .iter()
-            .map(|(path, file)| {
-                let text = self.output.is_none().then(|| String::from_utf8_lossy(&file.bytes).into_owned());
-                json!({ "path": path, "role": file.role, "bytes": file.bytes.len(), "text": text })
-            })
-            .collect();
-        let summary: serde_json::Map<String, Value> =
-            Word::ALL.into_iter().map(|word| (word.key().to_owned(), counts.get(word).into())).collect();
-        json!({
-            "appliance": target.name, "product": target.product, "made_by": "logweir", "better": target.better,
-            "rendered": date.map(|date| date.to_string()), "summary": summary, "files": files,
-            "entries": entries(verdict, plan, |_| true).json(),
+/// What the thread that writes came to.
+fn joined(writing: ScopedJoinHandle<'_, Result<Vec<Made>>>) -> Result<Vec<Made>> {
+    writing.join().unwrap_or_else(|_| Err(Error::failed("the list was not written: its thread ended")))
+}
+
+fn document(verdict: &Verdict, rendered: &Rendered<'_>, files: &[Made], date: Option<Timestamp>) -> Value {
+    let Rendered { target, plan, counts } = rendered;
+    let files: Vec<Value> = files
+        .iter()
+        .map(|file| {
+            let text = file.bytes.as_deref().map(String::from_utf8_lossy);
+            json!({ "path": file.path, "role": file.role, "bytes": file.size, "text": text })
         })
-    }
+        .collect();
+    let summary: serde_json::Map<String, Value> =
+        Word::ALL.into_iter().map(|word| (word.key().to_owned(), counts.get(word).into())).collect();
+    json!({
+        "appliance": target.name, "product": target.product, "made_by": "logweir", "better": target.better,
+        "rendered": date.map(|date| date.to_string()), "summary": summary, "files": files,
+        "entries": entries(verdict, plan, |_| true).json(),
+    })
 }
 
 /// The account of every input as a table.
