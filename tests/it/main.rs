@@ -12,6 +12,7 @@ mod commands;
 mod discover;
 mod doctor;
 mod embedded;
+mod ends;
 mod export;
 mod families;
 mod faults;

@@ -1,6 +1,8 @@
 //! README says what is true: its tables name what exists.
 
-use crate::support::Sandbox;
+use crate::support::{Process, Sandbox, have};
+use std::io::BufRead;
+use std::process::{Command, Stdio};
 
 fn readme() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("README.md")
@@ -116,4 +118,65 @@ fn the_session_at_the_top_is_what_the_tool_says_today() {
     for line in alike(shown, &dir) {
         assert!(said.contains(&line), "README shows what is not said today: {line}\n{}", said.join("\n"));
     }
+}
+
+/// What README shows of publishing, going back and serving, with its own configuration: the verdict comes from a file
+/// in place of the service, the list goes into the sandbox, and the hook is one that is everywhere.
+#[test]
+fn the_session_of_block_lists_is_what_the_tool_says_today() {
+    if !have("squid") || !have("curl") {
+        return;
+    }
+    let text = readme();
+    let section = text.split("### Publishing").nth(1).expect("the section");
+    let inside = |from: &str, start: &str| -> String {
+        from.split(start).nth(1).and_then(|rest| rest.split("```").next()).expect("a block").to_owned()
+    };
+    let config = inside(section, "```toml\n").replace("/etc/squid/", "");
+    let hook = config.lines().find(|line| line.starts_with("after = ")).expect("a hook");
+    let sandbox = Sandbox::new();
+    sandbox.write("logweir.toml", &(config.replace(hook, "after = [\"true\"]") + "sources = [\"verdict.csv\"]\n"));
+    let verdicts = [
+        "a.example,Example Share,no contract\nb.example,Cloud Notes,no contract\nc.example,Example Chat,\n",
+        "b.example,Cloud Notes,no contract\n",
+    ];
+    let dir = format!("{}/", std::fs::canonicalize(sandbox.path("")).expect("the directory").display());
+    let holds = |command: &str, shown: &str, said: &str| {
+        let said = alike(said, &dir);
+        for line in alike(&shown.replace("service", "verdict.csv"), &dir) {
+            // These differ with every run.
+            let same = |said: &String| match line.split_once(' ') {
+                Some((name @ ("etag:" | "last-modified:" | "date:"), _)) => said.starts_with(name),
+                _ => *said == line,
+            };
+            assert!(said.iter().any(same), "{command}: {line} is not said today\n{}", said.join("\n"));
+        }
+    };
+    let steps = |session: &str| -> Vec<(String, String)> {
+        let steps = session.split("$ ").skip(1).map(|step| step.split_once('\n').expect("a command"));
+        steps.map(|(command, shown)| (command.to_owned(), shown.to_owned())).collect()
+    };
+    let publishing = steps(&inside(section, "```console\n"));
+    for (command, shown) in &publishing {
+        let lost = command.contains("lost two");
+        if lost || !sandbox.path("verdict.csv").exists() {
+            let rows = verdicts[usize::from(lost)];
+            sandbox.write("verdict.csv", &format!("domain,app,reason\n{rows}"));
+        }
+        let words = command.split('#').next().expect("a command").trim().strip_prefix("logweir ").expect("our command");
+        let words: Vec<&str> = words.split(' ').chain(["--config", "logweir.toml"]).collect();
+        let ran = sandbox.run(&words, if shown.starts_with("error") { 3 } else { 0 });
+        holds(command, shown, &(ran.stdout + &ran.stderr));
+    }
+    assert_eq!(publishing.len(), 8);
+    let serving = section.split("### Serving lists").nth(1).expect("the section");
+    let [(_, listening), (_, answer)] = &*steps(&inside(serving, "```console\n")) else { panic!("two steps") };
+    let mut command = sandbox.command(&["--config", "logweir.toml", "block", "serve", "--listen", "127.0.0.1:0"]);
+    let mut server = Process::of(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()));
+    let mut line = String::new();
+    std::io::BufReader::new(server.stdout.take().expect("a pipe")).read_line(&mut line).expect("the address");
+    holds("serve", listening, &line);
+    let url = format!("{}/proxy", line.trim().rsplit(' ').next().expect("an address"));
+    let output = Command::new("curl").args(["-si", "--noproxy", "*", &url]).output().expect("curl starts");
+    holds("curl", answer, &String::from_utf8_lossy(&output.stdout));
 }

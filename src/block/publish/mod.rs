@@ -324,7 +324,7 @@ pub async fn publish(
     let before = former.as_ref().map(|former| &former.snapshot);
     let empty = Snapshot::default();
     let snapshot = Snapshot::of(verdict, &plan, before.unwrap_or(&empty), now.as_second());
-    let change = Change::between(before.unwrap_or(&empty), &snapshot);
+    let change = Change::between(before.unwrap_or(&empty), &snapshot).with_ends(verdict);
     let mut report = Report {
         list: list.name.clone(),
         outcome: Outcome::Unchanged,
@@ -369,6 +369,7 @@ pub async fn publish(
             report.notes.push(format!("{} was changed by another hand; it is written again", list.output.display()));
         }
     }
+    report.notes.extend(report.change.ends());
     let foreign = if former.is_none() { foreign(list, &plain, world)? } else { None };
     if let Some((why, hint)) =
         objection(list, former.as_ref(), foreign.is_some(), &snapshot, &report.change, orders, world)?

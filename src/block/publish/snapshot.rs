@@ -2,14 +2,14 @@
 //! left out. Differences between two versions come from here.
 
 use crate::block::plan::{Outcome, Plan, is_rendered};
-use crate::block::report::{self, Word};
-use crate::block::verdict::{Scope, Verdict};
+use crate::block::report;
+use crate::block::verdict::{Fate, Scope, Verdict};
 use crate::error::{Error, Result};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// One entry: scope, value, its claims, its last day, and the second since which it is blocked.
+/// One entry: scope, value, its claims, its end date, and the second since which it is blocked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Saved(pub Scope, pub String, pub Vec<u32>, pub Option<String>, pub i64);
 
@@ -51,8 +51,7 @@ impl Snapshot {
             let until = entry.until.map(|date| date.to_string());
             Saved(entry.scope, entry.value.to_string(), claims, until, since)
         });
-        let told = |row: &report::Row<'_>| !matches!(row.word, Word::AsMeant | Word::Covered | Word::Ended);
-        let left = report::rows(verdict, plan).filter(told).take(LEFT);
+        let left = report::told(verdict, plan).take(LEFT);
         let shown = |text: &str| text.chars().take(300).collect::<String>();
         Snapshot {
             sources: verdict.sources.clone(),
@@ -105,10 +104,10 @@ impl Snapshot {
         claims.map(|claim| claim.0.as_str()).filter(|app| !app.is_empty()).collect()
     }
 
-    /// Whether this day is the last one of an entry, or is past it: the next day's publication drops it.
-    pub fn ends_on(&self, today: Date) -> bool {
+    /// Whether an entry ends by this day: the publication of that day drops it.
+    pub fn ends_by(&self, day: Date) -> bool {
         let until = |entry: &Saved| entry.3.as_deref().and_then(|text| text.parse::<Date>().ok());
-        self.entries.iter().filter_map(until).any(|until| until <= today)
+        self.entries.iter().filter_map(until).any(|until| until <= day)
     }
 }
 
@@ -121,6 +120,8 @@ pub struct Moved {
     pub value: String,
     /// The apps.
     pub apps: String,
+    /// Its end date, where it has one.
+    pub until: Option<String>,
 }
 
 /// What lies between two versions.
@@ -134,6 +135,8 @@ pub struct Change {
     pub apps_added: Vec<String>,
     /// Apps that went.
     pub apps_removed: Vec<String>,
+    /// Of the entries that went, those whose end date came: they were meant to go.
+    pub ended: Vec<String>,
 }
 
 impl Change {
@@ -144,7 +147,11 @@ impl Change {
         };
         let missing = |from: &Snapshot, known: &HashSet<(Scope, String)>| -> Vec<Moved> {
             let gone = from.entries.iter().filter(|entry| !known.contains(&(entry.0, entry.1.clone())));
-            gone.map(|entry| Moved { scope: entry.0, value: entry.1.clone(), apps: from.apps_of(entry) }).collect()
+            let moved = |entry: &Saved| {
+                let (apps, until) = (from.apps_of(entry), entry.3.clone());
+                Moved { scope: entry.0, value: entry.1.clone(), apps, until }
+            };
+            gone.map(moved).collect()
         };
         let (before, after) = (old.apps(), new.apps());
         let only = |a: &BTreeSet<&str>, b: &BTreeSet<&str>| a.difference(b).map(|app| (*app).to_owned()).collect();
@@ -153,12 +160,38 @@ impl Change {
             removed: missing(old, &keys(new)),
             apps_added: only(&after, &before),
             apps_removed: only(&before, &after),
+            ended: Vec::new(),
         }
     }
 
-    /// Entries that came or went.
+    /// The same change, knowing from the verdict it leads to which entries ended.
+    #[must_use]
+    pub fn with_ends(mut self, verdict: &Verdict) -> Change {
+        if self.removed.iter().all(|moved| moved.until.is_none()) {
+            return self;
+        }
+        let ends = verdict.inputs.iter().filter_map(|input| match &input.fate {
+            Fate::Ended(_, value) => Some(&**value),
+            _ => None,
+        });
+        let ends: HashSet<&str> = ends.collect();
+        let ended = self.removed.iter().filter(|moved| ends.contains(moved.value.as_str()));
+        self.ended = ended.map(|moved| moved.value.clone()).collect();
+        self
+    }
+
+    /// Entries that came or went, but for those whose end date came.
     pub fn size(&self) -> u64 {
-        (self.added.len() + self.removed.len()) as u64
+        (self.added.len() + self.removed.len() - self.ended.len()) as u64
+    }
+
+    /// Which entries ended, in a few words.
+    pub fn ends(&self) -> Option<String> {
+        const TOLD: usize = 5;
+        let told = self.ended.iter().take(TOLD).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = self.ended.len().saturating_sub(TOLD);
+        let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+        (!told.is_empty()).then(|| format!("their end date came: {told}{tail}"))
     }
 }
 
@@ -194,7 +227,7 @@ mod tests {
             [Left("192.0.2.1".into(), "not_expressible".into(), "the target takes no addresses".into())]
         );
         assert_eq!(Snapshot::read(&two.bytes().unwrap()).unwrap(), two);
-        assert!(two.ends_on("2026-12-31".parse().unwrap()) && !two.ends_on("2026-12-30".parse().unwrap()));
+        assert!(two.ends_by("2026-12-31".parse().unwrap()) && !two.ends_by("2026-12-30".parse().unwrap()));
     }
 
     #[test]

@@ -75,11 +75,17 @@ impl Diff {
                 "inverse": scripts.as_ref().map(|scripts| text(&scripts.inverse)),
             }));
         }
-        let mut table = Table::new(&["change", "scope", "value", "apps"]);
+        let mut table = Table::new(&["change", "scope", "value", "apps", "until"]);
         for (sign, entries) in [("+", &change.added), ("-", &change.removed)] {
             for entry in entries {
                 let apps = Some(entry.apps.clone()).filter(|apps| !apps.is_empty());
-                table.row([sign.into(), entry.scope.to_string().into(), entry.value.clone().into(), apps.into()]);
+                table.row([
+                    sign.into(),
+                    entry.scope.to_string().into(),
+                    entry.value.clone().into(),
+                    apps.into(),
+                    entry.until.clone().into(),
+                ]);
             }
         }
         if table.is_empty() && context.ui.format == Format::Text {

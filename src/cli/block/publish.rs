@@ -264,7 +264,8 @@ fn tell(context: &mut Context<'_>, report: &Report) {
 }
 
 pub(super) fn moved(entries: &[Moved]) -> Value {
-    let row = |entry: &Moved| json!({ "scope": entry.scope, "value": entry.value, "apps": entry.apps });
+    let row =
+        |entry: &Moved| json!({ "scope": entry.scope, "value": entry.value, "apps": entry.apps, "until": entry.until });
     entries.iter().map(row).collect()
 }
 
@@ -283,7 +284,8 @@ fn document(report: &Report) -> Value {
     json!({
         "list": report.list, "outcome": word(&report.outcome).replace(' ', "_"), "version": report.version,
         "added": moved(&report.change.added), "removed": moved(&report.change.removed),
-        "apps_added": report.change.apps_added, "apps_removed": report.change.apps_removed, "summary": summary,
+        "apps_added": report.change.apps_added, "apps_removed": report.change.apps_removed,
+        "ended": report.change.ended, "summary": summary,
         "left_out": left, "checked_by": report.checked_by, "notes": report.notes, "held": held,
     })
 }
@@ -369,11 +371,14 @@ impl Publisher {
             Snapshot::read(&self.world.ledger.published_verdict(name, published.version).ok()??).ok()
         };
         let zoned = jiff::ZonedDateTime::now();
-        if snapshot().is_some_and(|snapshot| snapshot.ends_on(zoned.date())) {
-            let midnight = zoned.tomorrow().and_then(|day| day.start_of_day());
-            if let Ok(left) = midnight.map(|midnight| midnight.timestamp().as_second() - now) {
-                return rest.min(Duration::from_secs(u64::try_from(left).unwrap_or(0) + 1));
-            }
+        let days = zoned.start_of_day().and_then(|today| Ok((today, zoned.tomorrow()?.start_of_day()?)));
+        let (Ok((today, tomorrow)), Some(snapshot)) = (days, snapshot()) else { return rest };
+        if checked < today.timestamp().as_second() && snapshot.ends_by(today.date()) {
+            return Duration::ZERO;
+        }
+        if snapshot.ends_by(tomorrow.date()) {
+            let left = u64::try_from(tomorrow.timestamp().as_second() - now).unwrap_or(0);
+            return rest.min(Duration::from_secs(left + 1));
         }
         rest
     }
