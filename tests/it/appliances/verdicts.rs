@@ -5,13 +5,12 @@ use super::dns::{blocks, unbound};
 use crate::support::daemon::{program, within};
 use crate::support::dns::Upstream;
 use crate::support::squid::Squid;
-use crate::support::{Sandbox, have};
+use crate::support::{PATIENCE, Sandbox, have};
 use logweir::block::guard::takes;
 use logweir::block::verdict::Scope;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 type Verdict = Vec<(&'static str, Scope)>;
 
@@ -47,8 +46,6 @@ const HOSTS: [&str; 15] = [
     "f.www.e.example",
 ];
 const VERSIONS: usize = 5;
-/// A busy machine takes its time to read a list again.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A list of its own whose hook tells the server.
 struct Led {
