@@ -1,8 +1,8 @@
 //! The whole path, from a file to a service that takes everything and keeps nothing: speed, overlap of packing and
-//! sending, memory, many files, a large ledger.
+//! sending, what understanding costs, memory, many files, a large ledger.
 //!
-//! `cargo bench --bench ship [-- [--mib N] [--seconds N] [--dir DIR] [SECTION...]]`. Sections: `whole`, `memory`, `small`,
-//! `watch`, `status`; all of them when none is named. Everything is measured on the real program as a process of its own.
+//! `cargo bench --bench ship [-- [--mib N] [--seconds N] [--dir DIR] [SECTION...]]`. Sections: `whole`, `judging`, `memory`,
+//! `small`, `watch`, `status`; all of them when none is named. Everything is measured on the real program as a process of its own.
 
 mod discard;
 #[path = "logs.rs"]
@@ -22,8 +22,14 @@ const LOGWEIR: &str = env!("CARGO_BIN_EXE_logweir");
 
 /// One section of the bench.
 type Section = fn(&Bench) -> Result<()>;
-const SECTIONS: [(&str, Section); 5] =
-    [("whole", whole), ("memory", memory), ("small", small), ("watch", watch), ("status", status)];
+const SECTIONS: [(&str, Section); 6] = [
+    ("whole", whole),
+    ("judging", judging),
+    ("memory", memory),
+    ("small", small),
+    ("watch", watch),
+    ("status", status),
+];
 
 struct Bench {
     bytes: u64,
@@ -131,7 +137,10 @@ fn seconds(time: Duration) -> String {
 
 /// A log that is old enough to have settled.
 fn make(path: &Path, bytes: u64) -> Result<u64> {
-    let kind = logs::KINDS.first().ok_or_else(|| Error::other("no kind of log"))?;
+    make_kind(&logs::KINDS[0], path, bytes)
+}
+
+fn make_kind(kind: &logs::Kind, path: &Path, bytes: u64) -> Result<u64> {
     let file = File::create(path)?;
     let written = kind.write(bytes, &file)?;
     file.set_modified(std::time::SystemTime::now() - Duration::from_secs(60))?;
@@ -196,6 +205,45 @@ fn whole(bench: &Bench) -> Result<()> {
             let slower = alone.max(sending).as_secs_f64();
             say("  packing alone, sending alone", format!("{}, {}", seconds(alone), seconds(sending)), "")?;
             say("  all, over the slower of the two", format!("{:.2}", whole.as_secs_f64() / slower), "1.1")?;
+        }
+    }
+    Ok(())
+}
+
+/// What understanding a log costs while it is shipped at the default settings: the same log once as its type, and once as
+/// a type that is not read here. Size by size, as of a long log a part is judged.
+fn judging(bench: &Bench) -> Result<()> {
+    for kind in &logs::KINDS {
+        for bytes in [16 << 20, 64 << 20, 256 << 20, 1 << 30] {
+            if bytes > bench.bytes {
+                continue;
+            }
+            let log = bench.dir.join("judged");
+            let bytes = make_kind(kind, &log, bytes)?;
+            let mut best = [Duration::MAX; 2];
+            for _ in 0..5 {
+                for (best, log_type) in best.iter_mut().zip([kind.log_type, "CUSTOM_PARSER"]) {
+                    let dir = bench.dir.join("site");
+                    let site = Site::new(&dir, None, "confirm_for = \"0s\"")?;
+                    let config = dir.join("logweir.toml");
+                    let text = std::fs::read_to_string(&config)?;
+                    std::fs::write(&config, text.replace("SQUID_NATIVE", log_type))?;
+                    std::fs::hard_link(&log, site.logs().join("large.log"))?;
+                    *best = (*best).min(site.run(&["upload"])?.0);
+                    std::fs::remove_dir_all(&dir)?;
+                }
+            }
+            let [judged, plain] = best.map(|time| bytes as f64 / 1e6 / time.as_secs_f64());
+            say(
+                &format!("{} MB of {}: judged, not judged", bytes / 1_000_000, kind.log_type),
+                format!("{judged:.0}, {plain:.0} MB/s"),
+                "",
+            )?;
+            say(
+                "  of the throughput, understanding takes",
+                format!("{:.1} %", (1.0 - judged / plain) * 100.0),
+                "15 %",
+            )?;
         }
     }
     Ok(())

@@ -21,6 +21,10 @@ pub fn dialect(dialect: &str, data: &[u8]) {
     let formats = formats(dialect);
     let Some((choice, text)) = data.split_first() else { return };
     let Some(format) = formats.get(usize::from(*choice) % formats.len().max(1)) else { return };
+    twice(format, text);
+}
+
+fn twice(format: &'static Format, text: &[u8]) {
     let mut parser = Parser::read_at(format, NOW);
     let mut first = Seen::default();
     logs::feed(&mut parser, Position::default(), text, &mut first);
@@ -31,6 +35,32 @@ pub fn dialect(dialect: &str, data: &[u8]) {
     }
     assert_eq!(at.offset, text.len() as u64);
     assert!(first == second, "pieces give something else than the whole");
+}
+
+/// Layouts of a configuration that differ in what they reach.
+const LAYOUTS: [&str; 8] = [
+    "kind = \"delimited\"\nfields = { time = 1, src_ip = 2, url = 3, action = 5 }\nblocked = [\"deny*\"]",
+    "kind = \"delimited\"\nseparator = \";\"\nquote = \"'\"\nignore = [\"--\"]\nzone = \"+02:00\"\n\
+     fields = { date = \"Day\", time = \"Clock\", src_ip = \"Client\", host = \"Site\", bytes_up = \"Sent\" }",
+    "kind = \"delimited\"\nseparator = \"\\t\"\nquote = \"\"\ntime_format = \"%d.%m.%Y %H:%M:%S\"\n\
+     columns = [\"d\", \"t\", \"c\", \"u\"]\nfields = { date = \"d\", time = \"t\", src_ip = 3, url = \"u\" }",
+    "kind = \"delimited\"\nseparator = \" \"\nsyslog = true\ntime_format = \"%b %d %H:%M:%S\"\nfields = { time = 1, src_ip = 2, dst_ip = 4 }",
+    "kind = \"key-value\"\nfields = { time = \"at\", zone = \"tz\", src_ip = \"from\", url = \"u\", user = \"who\" }",
+    "kind = \"key-value\"\nseparator = \"|\"\nassign = \":\"\ntime_format = \"%s\"\nfields = { time = \"at\", src_ip = \"from\", dst_ip = \"to\" }",
+    "kind = \"key-value\"\nseparator = \", \"\nassign = \": \"\nfields = { time = \"at\", src_ip = \"from\", host = \"to\" }",
+    "kind = \"key-value\"\nseparator = \" \"\ntime_format = \"%Y-%m-%dT%H:%M:%S%.f%z\"\nfields = { time = \"at\", src_ip = \"from\", host = \"to\" }",
+];
+
+/// The first byte chooses a layout of a configuration, the rest is a log of it.
+pub fn layout(data: &[u8]) {
+    static FORMATS: std::sync::OnceLock<Vec<&'static Format>> = std::sync::OnceLock::new();
+    let formats = FORMATS.get_or_init(|| {
+        let layouts = logweir::logs::custom::Layouts::default();
+        let read = |text: &&str| toml::from_str(&format!("name = \"X\"\n{text}")).expect("a layout");
+        LAYOUTS.iter().map(|text| layouts.format(&read(text)).expect("a sound layout")).collect()
+    });
+    let Some((choice, text)) = data.split_first() else { return };
+    twice(formats[usize::from(*choice) % formats.len()], text);
 }
 
 /// Headers off; what is left is the end of the line, but for escapes of line ends.

@@ -31,6 +31,11 @@ fn main() -> std::io::Result<()> {
             let log = log?.path();
             let text = std::fs::read(&log)?;
             let name = log.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            if log.parent().is_some_and(|folder| folder.ends_with("layouts")) {
+                for choice in 0..8 {
+                    write(&into.join("layout"), &format!("{name}-{choice}"), &[&[choice], &text])?;
+                }
+            }
             write(&into.join("input"), &name, &[&text])?;
             write(&into.join("detect"), &name, &[&text])?;
             for (at, line) in text.split(|c| *c == b'\n').enumerate() {
