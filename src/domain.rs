@@ -3,6 +3,10 @@
 //! Types instead of strings, so that a data source can never be passed where a log type is wanted. Each is checked
 //! where it is made and trusted afterwards. No I/O here.
 
+mod layout;
+
+pub use layout::{CUSTOM_PARSER, CUSTOM_PARSER_ID, Layout, LayoutKind, Part, Place, zone};
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;

@@ -26,7 +26,7 @@ pub struct Check {
     /// Logs, directories of logs, glob patterns, or - for standard input; repeatable
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// The log type, or auto to recognise it file by file
+    /// The log type, a [[layout]] of the configuration, or auto to recognise it file by file
     #[arg(long, default_value = "auto", value_name = "TYPE")]
     log_type: String,
     /// Show this many hosts
@@ -71,7 +71,7 @@ struct Totals {
 
 impl Check {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
-        let log_type = inputs::log_type(&self.log_type)?;
+        let log_type = inputs::log_type(context, &self.log_type)?;
         let inputs = inputs::find(&self.files, &context.env.cwd)?;
         let progress = Progress::new(context.ui.bars);
         let catalog = super::catalog::load(&context.config()?)?;
@@ -203,7 +203,10 @@ fn unknown(name: &str, look: Option<&Look>) -> Checked {
     if !empty {
         finding = finding
             .remedy("if you know the log type, name it with --log-type: then every line says why it cannot be read")
-            .remedy("for a layout of your own, use a custom parser in the portal");
+            .remedy(
+                "for a layout of your own, describe it in a [[layout]] of the configuration, \
+                 and to the custom parser of a data source in the portal",
+            );
     }
     Checked {
         file: name.to_owned(),

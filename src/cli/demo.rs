@@ -87,7 +87,7 @@ async fn job(context: &mut Context<'_>, dir: &Path, logs: &Path) -> Result<()> {
     let new = embedded::NewApplication { name: "demo", roles: &["discovery.manage".to_owned()], certificate: None };
     let application = embedded::register_application(&service_dir, &new)?;
     let data_source = DATA_SOURCE.parse().map_err(Error::failed)?;
-    embedded::register_data_source(&service_dir, &data_source, &LOG_TYPE.parse().map_err(Error::failed)?)?;
+    embedded::register_data_source(&service_dir, &data_source, &LOG_TYPE.parse().map_err(Error::failed)?, None)?;
     let options = Options { dir: service_dir, processing_delay: Duration::from_millis(300), ..Options::default() };
     let running = embedded::start(options).await?;
     context.ui.line(format!("   listening on http://{}", running.addr))?;

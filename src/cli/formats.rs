@@ -21,7 +21,7 @@ enum Order {
     List,
     /// Show what is known of a log type
     Show {
-        /// The log type, such as SQUID_NATIVE
+        /// The log type, such as SQUID_NATIVE, or a [[layout]] of the configuration
         #[arg(value_name = "TYPE")]
         log_type: String,
     },
@@ -37,7 +37,7 @@ impl Formats {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
         match self.order {
             Order::List => list(context),
-            Order::Show { log_type } => show(context, inputs::known(&log_type)?),
+            Order::Show { log_type } => show(context, inputs::known(context, &log_type)?),
             Order::Detect { files } => detect(context, &files),
         }
     }
@@ -163,6 +163,7 @@ impl Shown {
             |words: &[&str]| words.iter().map(|word| format!("`{}`", word.trim())).collect::<Vec<_>>().join(" ");
         let certainty = match self.certainty {
             "inferred" => "inferred: nothing public says it all; compare with the sample that the portal offers",
+            "configured" => "configured: a [[layout]] of the configuration; the service has to be told the same",
             _ => "public: documented by the vendor, or real lines were read",
         };
         let extracts = self.extracts.as_ref().map_or_else(|| "not said".to_owned(), |extracts| words(extracts));

@@ -1,11 +1,14 @@
 //! What commands that read logs read: files, directories, patterns and standard input, each with its log type.
 
 use super::Context;
+use crate::domain::Layout;
 use crate::error::{Error, Result};
 use crate::logs::detect::{self, Detection};
+use crate::logs::input::{ALWAYS, More};
 use crate::logs::{self, vendor};
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One input.
 pub(super) enum Input {
@@ -30,6 +33,15 @@ impl Input {
         }
     }
 
+    /// How to ask whether more can be read at once.
+    pub(super) fn more(&self) -> More {
+        match self {
+            // A pipe that somebody writes into line by line. What cannot tell is read as it comes.
+            Input::Stdin => || rustix::io::ioctl_fionread(io::stdin()).map_or(true, |bytes| bytes > 0),
+            Input::File(_) => ALWAYS,
+        }
+    }
+
     /// Opens it; with its size, 0 where that is not known.
     pub(super) fn open(&self) -> io::Result<(Reader, u64)> {
         match self {
@@ -47,32 +59,64 @@ impl Input {
 }
 
 /// The log type asked for; `None` is to be recognised.
-pub(super) fn log_type(text: &str) -> Result<Option<&'static logs::Format>> {
-    if text == "auto" { Ok(None) } else { known(text).map(Some) }
+pub(super) fn log_type(context: &Context<'_>, text: &str) -> Result<Option<&'static logs::Format>> {
+    if text == "auto" { Ok(None) } else { known(context, text).map(Some) }
 }
 
-/// A log type that can be read.
-pub(super) fn known(text: &str) -> Result<&'static logs::Format> {
-    vendor::find(text).ok_or_else(|| {
-        let error = Error::usage(format!("{text:?} is not a log type that can be read"));
-        match crate::config::nearest(text, vendor::all().map(|format| format.log_type)) {
-            Some(near) => error.hint(format!("did you mean {near}?")),
-            None => error.hint("`logweir formats list` shows them"),
-        }
+/// A log type that can be read, or a layout of the configuration.
+pub(super) fn known(context: &Context<'_>, text: &str) -> Result<&'static logs::Format> {
+    if let Some(format) = vendor::find(text) {
+        return Ok(format);
+    }
+    let config = context.config()?;
+    if let Some(layout) = config.layout(text) {
+        return context.layouts.format(layout);
+    }
+    let error =
+        Error::usage(format!("{text:?} is neither a log type that can be read nor a [[layout]] that is configured"));
+    let names = vendor::all().map(|format| format.log_type);
+    Err(match crate::config::nearest(text, names.chain(config.layouts.iter().map(|layout| layout.name.as_str()))) {
+        Some(near) => error.hint(format!("did you mean {near}?")),
+        None => error.hint("`logweir formats list` shows the log types"),
     })
+}
+
+/// The layout of this name, where the registry has no log type of that name.
+pub(super) fn layout(context: &Context<'_>, name: &str) -> Result<Option<Arc<Layout>>> {
+    if vendor::find(name).is_some() {
+        return Ok(None);
+    }
+    Ok(context.config()?.layout(name).cloned())
 }
 
 /// Looks at the beginning of an input, and gives it back whole.
 ///
 /// # Errors
 /// When not even its first bytes can be read or unpacked.
-pub(super) fn look(mut reader: Reader) -> io::Result<(Look, Reader)> {
-    let mut raw = Vec::new();
-    reader.by_ref().take(HEAD).read_to_end(&mut raw)?;
-    let head = detect::head(Cursor::new(&raw))?;
-    let detection = detect::detect(&head);
-    let look_alike = if detection.best.is_none() { detect::look_alike(&head) } else { None };
-    Ok((Look { detection, look_alike: look_alike.map(|(_, what)| what) }, Box::new(Cursor::new(raw).chain(reader))))
+pub(super) fn look(reader: Reader) -> io::Result<(Look, Reader)> {
+    look_live(reader, ALWAYS)
+}
+
+/// The same for what is being written while it is read: where nothing more is there at once, a beginning that makes it
+/// sure is enough.
+pub(super) fn look_live(mut reader: Reader, more: More) -> io::Result<(Look, Reader)> {
+    let (mut raw, mut piece) = (Vec::new(), vec![0; 64 << 10]);
+    let look = loop {
+        let room = usize::try_from(HEAD).unwrap_or(usize::MAX).saturating_sub(raw.len()).min(piece.len());
+        let count = match reader.read(&mut piece[..room]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            count => count?,
+        };
+        raw.extend_from_slice(&piece[..count]);
+        let last = count == 0;
+        if last || (raw.ends_with(b"\n") && !more()) {
+            let look = Look::at(&raw)?;
+            if last || look.detection.sure().is_some() {
+                break look;
+            }
+        }
+    };
+    Ok((look, Box::new(Cursor::new(raw).chain(reader))))
 }
 
 /// What the beginning of an input looks like.
@@ -84,6 +128,13 @@ pub(super) struct Look {
 }
 
 impl Look {
+    fn at(raw: &[u8]) -> io::Result<Look> {
+        let head = detect::head(Cursor::new(raw))?;
+        let detection = detect::detect(&head);
+        let look_alike = if detection.best.is_none() { detect::look_alike(&head) } else { None };
+        Ok(Look { detection, look_alike: look_alike.map(|(_, what)| what) })
+    }
+
     /// The log type, or why none is taken for granted.
     pub(super) fn sure(&self, name: &str) -> Result<&'static logs::Format> {
         self.detection.sure().ok_or_else(|| match self.detection.best {

@@ -37,6 +37,7 @@ mod watch;
 
 use crate::config::{Config, Env};
 use crate::error::{Kind, Result};
+use crate::logs::custom::Layouts;
 use crate::ui::{Color, Format, Ui};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use runtime::{block_on, interrupted, runtime, until_stopped};
@@ -125,11 +126,15 @@ struct Context<'c> {
     ui: Ui,
     /// The embedded services that run in this process, by directory.
     embedded: std::collections::BTreeMap<PathBuf, crate::embedded::Local>,
+    /// What reads the layouts of the configuration.
+    layouts: Layouts,
 }
 
 impl Context<'_> {
     fn config(&self) -> Result<Config> {
-        crate::config::load(self.global.config.as_deref(), self.global.state_dir.as_deref(), self.env)
+        let config = crate::config::load(self.global.config.as_deref(), self.global.state_dir.as_deref(), self.env)?;
+        config.layouts.iter().try_for_each(|layout| self.layouts.format(layout).map(|_| ()))?;
+        Ok(config)
     }
 }
 
@@ -149,7 +154,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, env: &Env) -> u8 {
     let global = arguments.global;
     start_logging(&global);
     let ui = Ui::new(env, global.format, global.color, global.quiet, global.verbose > 0);
-    let mut context = Context { env, global: &global, ui, embedded: std::collections::BTreeMap::new() };
+    let mut context =
+        Context { env, global: &global, ui, embedded: std::collections::BTreeMap::new(), layouts: Layouts::default() };
     match dispatch(&mut context, arguments.command) {
         Ok(()) => 0,
         Err(error) => {

@@ -5,7 +5,7 @@ mod parquet;
 use super::Context;
 use super::inputs::{self, Input, Reader};
 use crate::error::{Error, Kind, Result};
-use crate::logs::{self, Line, Parser, Position, Visit, output, read_with};
+use crate::logs::{self, Line, Parser, Position, Visit, output, read_live};
 use crate::ui::{Format, escape};
 use clap::Args;
 use std::io::{self, Read, Write};
@@ -21,7 +21,7 @@ pub struct Records {
     /// Logs, directories of logs, glob patterns, or - for standard input; repeatable
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// The log type, or auto to recognise it file by file
+    /// The log type, a [[layout]] of the configuration, or auto to recognise it file by file
     #[arg(long, default_value = "auto", value_name = "TYPE")]
     log_type: String,
     /// Write the transactions to this file in the Parquet format instead
@@ -31,7 +31,7 @@ pub struct Records {
 
 impl Records {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
-        let log_type = inputs::log_type(&self.log_type)?;
+        let log_type = inputs::log_type(context, &self.log_type)?;
         let inputs = inputs::find(&self.files, &context.env.cwd)?;
         let many = inputs.len();
         let left_out = match &self.parquet {
@@ -76,14 +76,17 @@ fn each<V: Visit>(
     for input in inputs {
         let name = input.name(context);
         let failed = |error: io::Error| Error::failed(format!("cannot read {name}")).cause(error);
+        let more = input.more();
         let read = input.open().map_err(failed).and_then(|(reader, _)| match log_type {
             Some(format) => Ok((format, reader)),
-            None => inputs::look(reader).map_err(failed).and_then(|(look, reader)| Ok((look.sure(&name)?, reader))),
+            None => inputs::look_live(reader, more)
+                .map_err(failed)
+                .and_then(|(look, reader)| Ok((look.sure(&name)?, reader))),
         });
         let read = read.and_then(|(format, reader)| {
             let now = jiff::Timestamp::now().as_microsecond();
             let reader = Until { reader, closed };
-            read_with(&Parser::read_at(format, now), reader, super::threads(), &new).map_err(failed)
+            read_live(&Parser::read_at(format, now), reader, more, super::threads(), &new).map_err(failed)
         });
         match read.map(|reading| (reading.lines, reading.broken)) {
             Err(error) => left_out.push(error),
@@ -125,6 +128,17 @@ impl Sink {
         let (out, error) = &mut *self.out.lock().unwrap_or_else(PoisonError::into_inner);
         if error.is_none()
             && let Err(failure) = out.write_all(bytes)
+        {
+            *error = Some(failure);
+            self.closed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Hands over what is buffered: somebody may be waiting for it.
+    fn flush(&self) {
+        let (out, error) = &mut *self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        if error.is_none()
+            && let Err(failure) = out.flush()
         {
             *error = Some(failure);
             self.closed.store(true, Ordering::Relaxed);
@@ -185,6 +199,10 @@ impl Visit for Rows<'_> {
             }
             (Shape::Csv(_), Line::Other | Line::Reject(_)) => {}
         }
+    }
+
+    fn pause(&mut self) {
+        self.sink.flush();
     }
 
     fn merge(&mut self, later: Rows<'_>) {

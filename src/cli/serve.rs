@@ -20,7 +20,7 @@ pub struct Serve {
     /// Keep what arrives here
     #[arg(long, default_value = "logweir-service", value_name = "DIR")]
     dir: PathBuf,
-    /// Register a data source on start, as NAME=LOG_TYPE; repeatable
+    /// Register a data source on start, as NAME=LOG_TYPE, or with a [[layout]] of the configuration as LOG_TYPE; repeatable
     #[arg(long = "data-source", value_name = "NAME=LOG_TYPE", value_parser = data_source)]
     data_sources: Vec<(DataSource, LogType)>,
     /// Register an application of this name on start and print how to sign in as it
@@ -140,7 +140,10 @@ impl Serve {
             write_secret(&file, embedded::register_token(dir, name)?.expose())?;
             context.ui.line(format!("token_file = \"{}\"", file.display()))?;
         }
-        self.data_sources.iter().try_for_each(|(name, log_type)| embedded::register_data_source(dir, name, log_type))
+        self.data_sources.iter().try_for_each(|(name, log_type)| {
+            let layout = super::inputs::layout(context, log_type.as_str())?;
+            embedded::register_data_source(dir, name, log_type, layout.as_deref())
+        })
     }
 }
 

@@ -28,7 +28,15 @@ pub(super) fn ship(context: &mut Context<'_>, config: &Config, feeds: &[Feed], u
     let local = |feed: &&Feed| config.tenants.get(&feed.tenant).is_some_and(Tenant::is_embedded);
     make_data_sources(&services, feeds.iter().filter(local))?;
     let events = drawing(context, urgency == Urgency::Backlog);
-    Ship::new(ledger, &config.state_dir, services, feeds.to_vec(), config.upload.clone(), events)
+    Ship::new(
+        ledger,
+        &config.state_dir,
+        services,
+        feeds.to_vec(),
+        config.upload.clone(),
+        context.layouts.clone(),
+        events,
+    )
 }
 
 /// What root makes in the directory of the service's user, that user may not be able to use afterwards.
@@ -47,13 +55,14 @@ fn make_data_sources<'f>(
     services: &BTreeMap<TenantName, Service>,
     feeds: impl Iterator<Item = &'f Feed>,
 ) -> Result<()> {
-    // There each log is read as what it was sent as: what a data source was made for matters to nobody.
+    // There each log is read as what it was sent as: what a data source was made for matters to nobody, but for the
+    // layout of its custom parser.
     let any: LogType = "GENERIC_CEF".parse().map_err(Error::failed)?;
     let wanted: Vec<_> = feeds
         .filter_map(|feed| match &feed.destination {
             Destination::DataSource(name) => {
                 let log_type = feed.log_type.as_ref().unwrap_or(&any);
-                Some((services.get(&feed.tenant)?.clone(), name.clone(), log_type))
+                Some((services.get(&feed.tenant)?.clone(), name.clone(), log_type, feed.layout.as_deref()))
             }
             Destination::Snapshot(_) => None,
         })
@@ -64,8 +73,8 @@ fn make_data_sources<'f>(
     // A thread of its own: a reload asks for this inside the watcher's runtime.
     let work = || {
         super::runtime()?.block_on(async {
-            for (service, name, log_type) in wanted {
-                service.make_data_source(&name, log_type).await?;
+            for (service, name, log_type, layout) in wanted {
+                service.make_data_source(&name, log_type, layout).await?;
             }
             Ok(())
         })

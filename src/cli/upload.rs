@@ -2,7 +2,7 @@
 
 use super::{Context, inputs, shipping};
 use crate::config::{After, Config, Destination, Feed, Join};
-use crate::domain::{DataSource, LogType, TenantName, Urgency};
+use crate::domain::{CUSTOM_PARSER, DataSource, LogType, TenantName, Urgency};
 use crate::error::{Error, Result};
 use crate::logs::quality::Verdict;
 use crate::ship::Outcome;
@@ -15,7 +15,7 @@ use std::time::Duration;
 pub struct Upload {
     /// The files; without any, every configured feed is shipped
     files: Vec<PathBuf>,
-    /// The log type of the files, such as SQUID_NATIVE, or auto to recognise it
+    /// The log type of the files, such as SQUID_NATIVE, a [[layout]] of the configuration, or auto to recognise it
     #[arg(long, value_name = "TYPE", requires = "files", value_parser = asked)]
     log_type: Option<Asked>,
     /// The data source the files go to
@@ -79,9 +79,17 @@ impl Upload {
             }
             paths.push(path);
         }
-        let log_type = match asked {
-            Asked::Named(log_type) => log_type,
-            Asked::Auto => recognise(&mut paths, held)?,
+        let (log_type, layout) = match asked {
+            Asked::Named(log_type) => match inputs::layout(context, log_type.as_str())? {
+                Some(layout) if self.snapshot.is_some() => {
+                    return Err(Error::usage(format!("{} is a layout of the configuration", layout.name))
+                        .cause("the service reads those only with the custom parser of a data source")
+                        .hint("name one with --data-source NAME in place of --snapshot"));
+                }
+                Some(layout) => (CUSTOM_PARSER.parse().map_err(Error::failed)?, Some(layout)),
+                None => (log_type, None),
+            },
+            Asked::Auto => (recognise(&mut paths, held)?, None),
         };
         let paths = paths.iter().map(|path| globset::escape(&path.to_string_lossy())).collect();
         let feed_name = match &destination {
@@ -94,6 +102,7 @@ impl Upload {
             exclude: Vec::new(),
             tenant: self.tenant.clone(),
             log_type: Some(log_type),
+            layout,
             destination,
             settle: Duration::ZERO,
             after: After::Keep,
@@ -156,7 +165,7 @@ fn dry_run(context: &mut Context<'_>, config: &Config, feeds: &[Feed], held: Vec
     let mut table = crate::ui::Table::new(&["feed", "shipment", "file", "bytes", "log_type", "quality"]);
     let mut outcome = Outcome { left_out: held, ..Outcome::default() };
     for feed in feeds {
-        let (would, left_out) = crate::ship::would_ship(&ledger, feed)?;
+        let (would, left_out) = crate::ship::would_ship(&ledger, feed, &context.layouts)?;
         for (number, shipment) in would.iter().enumerate() {
             for (path, bytes) in &shipment.files {
                 table.row([

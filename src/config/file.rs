@@ -1,6 +1,6 @@
 //! The shape of `logweir.toml`, as typed: no defaults, no checks beyond the shape. `resolve` makes the values.
 
-use crate::domain::{ByteCount, DataSource, TenantName};
+use crate::domain::{ByteCount, DataSource, Layout, TenantName};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,6 +22,8 @@ pub struct File {
     pub(super) network: Network,
     #[serde(default)]
     pub(super) upload: Upload,
+    #[serde(default)]
+    pub(super) layout: Vec<Layout>,
     #[serde(default)]
     pub(super) feed: Vec<Feed>,
     #[serde(default)]

@@ -6,6 +6,7 @@
 mod block;
 pub mod credentials;
 mod file;
+mod layout;
 mod resolve;
 pub mod secret;
 pub mod units;
@@ -14,9 +15,10 @@ pub use crate::domain::nearest;
 pub use block::BlockList;
 pub use resolve::{Origin, Setting, load};
 
-use crate::domain::{ByteCount, DataSource, LogType, TenantName};
+use crate::domain::{ByteCount, DataSource, Layout, LogType, TenantName};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The environment of the process: variables, working directory, and whether the three streams are terminals.
@@ -77,6 +79,8 @@ pub struct Config {
     pub network: Network,
     /// How shipping behaves.
     pub upload: Upload,
+    /// Layouts of the site's own.
+    pub layouts: Vec<Arc<Layout>>,
     /// What to ship.
     pub feeds: Vec<Feed>,
     /// What to publish.
@@ -86,6 +90,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// The layout of this name.
+    pub fn layout(&self, name: &str) -> Option<&Arc<Layout>> {
+        self.layouts.iter().find(|layout| layout.name.as_str() == name)
+    }
+
     /// The operations of the API that this configuration asks of a tenant, by family and name as the permission table
     /// has them: what the least permission follows from.
     pub fn needs(&self, tenant: &TenantName) -> Vec<(&'static str, &'static str)> {
@@ -219,8 +228,10 @@ pub struct Feed {
     pub exclude: Vec<String>,
     /// Whose feed it is.
     pub tenant: TenantName,
-    /// What the logs are; `None` when that is seen from each file.
+    /// What the service is told that the logs are; `None` when that is seen from each file.
     pub log_type: Option<LogType>,
+    /// How they are read here, where the configuration says that.
+    pub layout: Option<Arc<Layout>>,
     /// Where it arrives.
     pub destination: Destination,
     /// How long a file must stand still.

@@ -1,11 +1,12 @@
 //! From what was typed to what is meant: layers, defaults and checks, with the origin of each value.
 
 use super::{After, Auth, Config, Destination, Env, Feed, Join, Level, METHODS, Network, Tenant, Upload, file, units};
-use crate::domain::{ByteCount, TenantName, nearest};
+use crate::domain::{ByteCount, CUSTOM_PARSER, Layout, TenantName, nearest};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where a value came from, strongest first.
@@ -95,7 +96,8 @@ fn parse(text: &str, path: &Path) -> Result<file::File> {
 /// The nearest of the keys that serde lists after "expected", if one is near.
 fn suggestion(message: &str) -> Option<String> {
     let mut quoted = message.split('`').skip(1).step_by(2);
-    let typed = quoted.next().filter(|_| message.starts_with("unknown field"))?;
+    let unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");
+    let typed = quoted.next().filter(|_| unknown)?;
     nearest(typed, quoted).map(str::to_owned)
 }
 
@@ -146,18 +148,31 @@ impl Resolver<'_> {
             self.note("network.ca_file", file.display(), Origin::File);
         }
         let upload = self.upload(&typed.upload);
+        let layouts = self.layouts(typed.layout);
         let mut names = BTreeSet::new();
         let mut feeds = Vec::new();
         for feed in typed.feed {
             if !names.insert(feed.name.clone()) {
                 self.wrong.push(format!("feed.{}: two feeds have this name", feed.name));
             }
-            feeds.extend(self.feed(feed, &tenants));
+            feeds.extend(self.feed(feed, &tenants, &layouts));
         }
         let blocks = self.blocks(typed.block, &tenants);
         let file = from_file.then(|| self.path.to_path_buf());
         let settings = Vec::new();
-        Config { file, state_dir, catalog_files, address_files, tenants, network, upload, feeds, blocks, settings }
+        Config {
+            file,
+            state_dir,
+            catalog_files,
+            address_files,
+            tenants,
+            network,
+            upload,
+            layouts,
+            feeds,
+            blocks,
+            settings,
+        }
     }
 
     fn state_dir(&mut self, typed: Option<PathBuf>, flag: Option<&Path>) -> PathBuf {
@@ -310,7 +325,12 @@ impl Resolver<'_> {
         value
     }
 
-    fn feed(&mut self, typed: file::Feed, tenants: &BTreeMap<TenantName, Tenant>) -> Option<Feed> {
+    fn feed(
+        &mut self,
+        typed: file::Feed,
+        tenants: &BTreeMap<TenantName, Tenant>,
+        layouts: &[Arc<Layout>],
+    ) -> Option<Feed> {
         let key = |name: &str| format!("feed.{}.{name}", typed.name);
         if typed.paths.is_empty() {
             self.wrong.push(format!("{}: no path is listed", key("paths")));
@@ -332,8 +352,17 @@ impl Resolver<'_> {
             self.wrong.push(format!("{}: no tenant {tenant} is configured", key("tenant")));
         }
         self.note(&key("paths"), paths.join(", "), Origin::File);
+        let layout = layouts.iter().find(|layout| layout.name.as_str() == typed.log_type).cloned();
+        if let (Some(layout), Some(Destination::Snapshot(_))) = (&layout, &destination) {
+            self.wrong.push(format!(
+                "{}: {} is a layout, and the service reads those only with the custom parser of a data source: name a data_source",
+                key("snapshot"),
+                layout.name
+            ));
+        }
         let log_type = match typed.log_type.as_str() {
             "auto" => Some(None),
+            _ if layout.is_some() => self.checked(&key("log_type"), CUSTOM_PARSER.parse().map(Some)),
             name => self.checked(&key("log_type"), name.parse().map(Some)),
         };
         self.note(&key("log_type"), &typed.log_type, Origin::File);
@@ -379,6 +408,7 @@ impl Resolver<'_> {
             exclude: typed.exclude.iter().map(absolute).collect(),
             tenant,
             log_type: log_type?,
+            layout,
             destination: destination?,
             settle,
             after: after?,

@@ -4,7 +4,7 @@ use super::routes::{Api, MANAGE, Parameters, READ, Refusal, answer, broken, deta
 use super::store::{self, Accepted, Stream};
 use super::{Envelope, storage};
 use crate::catalog;
-use crate::domain::DataSource;
+use crate::domain::{CUSTOM_PARSER, CUSTOM_PARSER_ID, DataSource, Layout};
 use crate::logs::vendor;
 use axum::Router;
 use axum::body::Bytes;
@@ -36,7 +36,7 @@ async fn upload_url(State(api): State<Api>, headers: HeaderMap, Query(query): Pa
     if filename.is_empty() || filename.len() > LONGEST_NAME {
         return Err(invalid("filename", if filename.is_empty() { "" } else { "a name of this length" }));
     }
-    if vendor::find(source).is_none() {
+    if vendor::find(source).is_none() && source != CUSTOM_PARSER {
         return Err(invalid("source", source));
     }
     let query = storage::grant(&api, source).map_err(|error| broken(&error))?;
@@ -98,7 +98,8 @@ async fn done_upload(State(api): State<Api>, headers: HeaderMap, body: Bytes) ->
 }
 
 fn stream_document(stream: &Stream) -> Value {
-    let log_type = vendor::find(&stream.log_type).and_then(|format| format.id);
+    let custom = (stream.log_type == CUSTOM_PARSER).then_some(CUSTOM_PARSER_ID);
+    let log_type = vendor::find(&stream.log_type).and_then(|format| format.id).or(custom);
     json!({
         "_id": stream.id, "displayName": stream.name, "logType": log_type, "receiverType": "ftp",
         "streamType": if stream.snapshot { 5 } else { 1 }, "snapshotData": stream.snapshot,
@@ -171,7 +172,7 @@ async fn data_sources(
     Ok(answer(StatusCode::OK, &json!({ "data": data, "hasNext": more })))
 }
 
-/// Makes a data source; one of that name stays as it is.
+/// Makes a data source; one of that name stays as it is, but for the layout that its custom parser is told.
 async fn make_data_source(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Result<Response, Refusal> {
     api.admit(&headers, MANAGE)?;
     let fields = fields(&body);
@@ -180,17 +181,19 @@ async fn make_data_source(State(api): State<Api>, headers: HeaderMap, body: Byte
         return Err(invalid("displayName", text("displayName")));
     };
     let log_type = text("logType");
-    if vendor::find(log_type).is_none() {
+    let layout = match fields.get("layout").map(|layout| serde_json::from_value::<Layout>(layout.clone())) {
+        None => None,
+        Some(Ok(layout)) if log_type == CUSTOM_PARSER => {
+            api.store.layouts.format(&layout).map_err(|error| invalid("layout", &error.one_line()))?;
+            Some(layout)
+        }
+        Some(Ok(_)) => return Err(invalid("logType", log_type)),
+        Some(Err(error)) => return Err(invalid("layout", &error.to_string())),
+    };
+    if layout.is_none() && vendor::find(log_type).is_none() {
         return Err(invalid("logType", log_type));
     }
-    let made = api.store.change(|state| {
-        if let Some(known) = state.stream(name.as_str()) {
-            return Ok(data_source_document(known));
-        }
-        let stream = store::new_stream(name.as_str(), log_type, false)?;
-        let document = data_source_document(&stream);
-        state.streams.push(stream);
-        Ok(document)
-    });
+    let made =
+        api.store.change(|state| store::data_source(state, &name, log_type, layout.as_ref()).map(data_source_document));
     made.map(|document| answer(StatusCode::OK, &document)).map_err(|error| broken(&error))
 }

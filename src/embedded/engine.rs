@@ -147,9 +147,18 @@ fn import(store: &Store, reports: &Reports, accepted: &Accepted) -> Result<()> {
 
 /// Counts a log in `log`. What is refused counts for nothing.
 fn understand(store: &Store, accepted: &Accepted, log: &Engine) -> Found {
-    let (source, old, people, broken) = match logs::vendor::find(&accepted.log_type) {
-        None => (Source::default(), 0, People::default(), Some("unsupported log type".to_owned())),
-        Some(format) => match read(store, accepted, format, log) {
+    // The parser that is attached to a data source goes before what the upload was called.
+    let layout = store.read(|state| {
+        let stream = state.streams.iter().find(|stream| stream.id == accepted.stream);
+        stream.and_then(|stream| stream.layout.clone())
+    });
+    let format = match &layout {
+        Some(layout) => store.layouts.format(layout).map_err(|error| error.one_line()),
+        None => logs::vendor::find(&accepted.log_type).ok_or_else(|| "unsupported log type".to_owned()),
+    };
+    let (source, old, people, broken) = match format {
+        Err(why) => (Source::default(), 0, People::default(), Some(why)),
+        Ok(format) => match read(store, accepted, format, log) {
             Ok(read) => read,
             Err(error) => (Source::default(), 0, People::default(), Some(format!("unsupported file type: {error}"))),
         },
@@ -192,7 +201,7 @@ fn read(store: &Store, accepted: &Accepted, format: &'static logs::Format, log: 
     let reading = logs::read_with(&parser, file, 1, look)?;
     let Look { counting, people, old, .. } = reading.visit;
     let mut source = counting.into_source();
-    (source.name, source.log_type) = (format!("upload {}", accepted.number), accepted.log_type.clone());
+    (source.name, source.log_type) = (format!("upload {}", accepted.number), format.log_type.to_owned());
     source.lines += old;
     source.filtered += old;
     let broken = reading.broken.map(|error| format!("unsupported file type: {error}"));

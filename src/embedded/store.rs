@@ -3,8 +3,9 @@
 
 use super::families::Families;
 use crate::config::secret::Secret;
-use crate::domain::{DataSource, LogType};
+use crate::domain::{CUSTOM_PARSER, DataSource, Layout, LogType};
 use crate::error::{Error, Kind, Result};
+use crate::logs::custom::Layouts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,8 @@ pub(super) struct Stream {
     pub id: String,
     pub name: String,
     pub log_type: String,
+    /// What its custom parser was told.
+    pub layout: Option<Layout>,
     pub snapshot: bool,
     pub created: String,
     pub history: u64,
@@ -116,6 +119,8 @@ pub(super) struct Store {
     state: Mutex<State>,
     /// What the further families remember.
     pub families: Families,
+    /// What the custom parsers read with.
+    pub layouts: Layouts,
 }
 
 fn failed(dir: &Path, error: impl std::fmt::Display) -> Error {
@@ -164,7 +169,12 @@ impl Store {
         for entry in leftover.filter(|entry| entry.path().extension().is_some_and(|end| end == "tmp")) {
             std::fs::remove_file(entry.path()).map_err(|error| failed(dir, error))?;
         }
-        let store = Store { dir: dir.to_path_buf(), state: Mutex::new(state), families: Families::open(dir)? };
+        let store = Store {
+            dir: dir.to_path_buf(),
+            state: Mutex::new(state),
+            families: Families::open(dir)?,
+            layouts: Layouts::default(),
+        };
         store.change(|_| Ok(()))?;
         Ok(store)
     }
@@ -291,24 +301,45 @@ pub fn register_token(dir: &Path, name: &str) -> Result<Secret> {
     Ok(Secret::new(token))
 }
 
-/// Registers a data source, before the service runs; one of that name stays as it is.
+/// Registers a data source, before the service runs; one of that name stays as it is, but for the layout that its
+/// custom parser is told.
 ///
 /// # Errors
-/// When the log type cannot be read or the directory cannot be used.
-pub fn register_data_source(dir: &Path, name: &DataSource, log_type: &LogType) -> Result<()> {
-    if crate::logs::vendor::find(log_type.as_str()).is_none() {
+/// When the log type or the layout cannot be read or the directory cannot be used.
+pub fn register_data_source(dir: &Path, name: &DataSource, log_type: &LogType, layout: Option<&Layout>) -> Result<()> {
+    if layout.is_none() && crate::logs::vendor::find(log_type.as_str()).is_none() {
         let known: Vec<&str> = crate::logs::vendor::all().map(|format| format.log_type).collect();
         return Err(Error::usage(format!("the embedded service cannot read {log_type}"))
             .hint(format!("it reads: {}", known.join(", "))));
     }
     let _lock = lock(dir)?;
-    Store::open(dir)?.change(|state| {
-        if state.stream(name.as_str()).is_none() {
-            let stream = new_stream(name.as_str(), log_type.as_str(), false)?;
-            state.streams.push(stream);
+    let store = Store::open(dir)?;
+    if let Some(layout) = layout {
+        store.layouts.format(layout)?;
+    }
+    store.change(|state| data_source(state, name, log_type.as_str(), layout).map(|_| ()))
+}
+
+/// The data source of this name, made if it is missing; its custom parser reads this layout from now on.
+pub(super) fn data_source<'s>(
+    state: &'s mut State,
+    name: &DataSource,
+    log_type: &str,
+    layout: Option<&Layout>,
+) -> Result<&'s Stream> {
+    let known = state.streams.iter().position(|stream| stream.name == name.as_str() && !stream.snapshot);
+    let at = match known {
+        Some(at) => at,
+        None => {
+            state.streams.push(new_stream(name.as_str(), log_type, false)?);
+            state.streams.len() - 1
         }
-        Ok(())
-    })
+    };
+    let stream = &mut state.streams[at];
+    if let Some(layout) = layout {
+        (stream.log_type, stream.layout) = (CUSTOM_PARSER.to_owned(), Some(layout.clone()));
+    }
+    Ok(stream)
 }
 
 pub(super) fn new_stream(name: &str, log_type: &str, snapshot: bool) -> Result<Stream> {

@@ -216,7 +216,7 @@ fn read(format: &'static Format, lines: &[&[u8]], framing: Framing) -> Reading {
         return reading;
     }
     let mut parser = Parser::new(format);
-    let (mut filled, mut others) = (0, 0);
+    let (mut filled, mut others, mut beside) = (0, 0, Vec::new());
     for (index, line) in lines.iter().enumerate() {
         let marked = marked(sign, line);
         match parser.line(line) {
@@ -232,8 +232,13 @@ fn read(format: &'static Format, lines: &[&[u8]], framing: Framing) -> Reading {
                 others += 1;
                 reading.fits[index] = true;
             }
+            Line::Other if sign.beside.iter().any(|text| has(line, text)) => beside.push(index),
             Line::Record(_) | Line::Other | Line::Reject(_) => {}
         }
+    }
+    if reading.records > 0 {
+        others += beside.len();
+        beside.into_iter().for_each(|index| reading.fits[index] = true);
     }
     let fit = ratio(reading.records + others, lines.len());
     let fill = if reading.records == 0 { 0.0 } else { ratio(filled, 4 * reading.records) };

@@ -34,7 +34,7 @@ impl Envelope {
 pub struct Header<'l> {
     /// Whether there was one.
     pub seen: bool,
-    /// Whether it had a priority, which only syslog itself writes.
+    /// Whether it had a priority, which only syslog itself writes, or shows that a daemon took it off.
     pub priority: bool,
     /// The time as written; of several headers the last that has one with a year, else the last.
     pub time: &'l [u8],
@@ -97,7 +97,10 @@ fn one<'l>(header: &mut Header<'l>, text: &'l [u8]) -> Option<&'l [u8]> {
             let rest = &text[2..];
             if is_iso(rest) { rfc5424(header, rest) } else { meraki(header, rest) }
         }
-        b'0'..=b'9' => iso(header, text).or_else(|| kiwi(header, text)).or_else(|| collector(text)),
+        b'0'..=b'9' => iso(header, text)
+            .or_else(|| kiwi(header, text))
+            .or_else(|| unversioned(header, text))
+            .or_else(|| collector(text)),
         b'A'..=b'Z' => rfc3164(header, text),
         _ => None,
     }
@@ -318,6 +321,18 @@ fn meraki<'l>(header: &mut Header<'l>, text: &'l [u8]) -> Option<&'l [u8]> {
     take_time(header, time, false);
     header.host = name;
     header.after_host = rest;
+    Some(rest)
+}
+
+/// The same without the version figure: a syslog daemon has taken that for its own header's, priority and all.
+fn unversioned<'l>(header: &mut Header<'l>, text: &'l [u8]) -> Option<&'l [u8]> {
+    let (time, rest) = word(text);
+    let fraction = time.len().checked_sub(memchr::memchr(b'.', time)? + 1)?;
+    if fraction < 6 || !rest.first()?.is_ascii_alphabetic() {
+        return None;
+    }
+    let rest = meraki(header, text)?;
+    header.priority = true;
     Some(rest)
 }
 

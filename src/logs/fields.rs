@@ -102,8 +102,8 @@ pub enum Kind {
 pub(super) enum Undo {
     #[default]
     Nothing,
-    /// `""` is a quote.
-    DoubledQuotes,
+    /// Of two of these, one is meant.
+    Doubled(u8),
     /// `\"` is a quote; other backslashes stay, they part domain and user.
     QuotedQuotes,
     /// `\=`, `\\`, `\|`, `\n`, `\r`.
@@ -380,7 +380,8 @@ fn undo(how: Undo, text: &[u8], into: &mut Vec<u8>) {
     while let Some(c) = text.get(at) {
         let next = text.get(at + 1);
         let plain = match (how, c, next) {
-            (Undo::DoubledQuotes, b'"', Some(b'"')) | (Undo::QuotedQuotes, b'\\', Some(b'"')) => b'"',
+            (Undo::Doubled(quote), c, Some(next)) if *c == quote && *next == quote => quote,
+            (Undo::QuotedQuotes, b'\\', Some(b'"')) => b'"',
             (Undo::Cef, b'\\', Some(escaped @ (b'=' | b'\\' | b'|'))) => *escaped,
             (Undo::Json, b'\\', Some(escaped @ (b'/' | b'"' | b'\\'))) => *escaped,
             (Undo::Cef, b'\\', Some(b'n')) => b'\n',

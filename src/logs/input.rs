@@ -1,6 +1,7 @@
 //! Bytes of a log out of plain, gzip and zip input, as UTF-8, cut into chunks of whole lines.
 //!
-//! Invariants: a chunk ends at a line end or at the end of the input; memory is two chunks and the longest line,
+//! Invariants: a chunk ends at a line end or at the end of the input; what has been read is given when no more is there
+//! at once; memory is two chunks and the longest line,
 //! whatever the input holds; an archive that is cut gives all that was before the cut and then its error.
 
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder};
@@ -82,7 +83,14 @@ pub struct Input<'r> {
     half: Option<u8>,
     surrogate: Option<u16>,
     failed: Option<io::Error>,
+    more: More,
 }
+
+/// Whether an input has more to read at once; one that cannot tell says that it has.
+pub type More = fn() -> bool;
+
+/// The answer of every input that is not somebody's live output.
+pub const ALWAYS: More = || true;
 
 /// A chunk of whole lines.
 #[derive(Debug, Default)]
@@ -91,6 +99,8 @@ pub struct Chunk {
     pub bytes: Vec<u8>,
     /// Bytes of an over-long line that were left out behind them.
     pub dropped: u64,
+    /// Whether it ends where it does because no more was there at once.
+    pub idle: bool,
 }
 
 /// Opens an input: what it is, is seen from its first bytes.
@@ -115,7 +125,16 @@ pub fn open<'r>(reader: impl Read + Send + 'r) -> io::Result<Input<'r>> {
     let (encoding, mark) = encoding(reader.fill_buf().unwrap_or_default());
     reader.consume(mark);
     let shape = Shape { packing, encoding };
-    Ok(Input { reader, shape, carry: Vec::new(), dropping: false, half: None, surrogate: None, failed: None })
+    Ok(Input {
+        reader,
+        shape,
+        carry: Vec::new(),
+        dropping: false,
+        half: None,
+        surrogate: None,
+        failed: None,
+        more: ALWAYS,
+    })
 }
 
 /// The encoding a text begins in, and the length of its mark.
@@ -137,6 +156,13 @@ impl Input<'_> {
         self.shape
     }
 
+    /// From now on a chunk ends where nothing more is there at once. What is packed comes in blocks anyway.
+    pub fn live(&mut self, more: More) {
+        if self.shape.packing == Packing::Plain {
+            self.more = more;
+        }
+    }
+
     /// Fills the next chunk; `false` at the end. After an error there is nothing more.
     ///
     /// # Errors
@@ -146,10 +172,18 @@ impl Input<'_> {
             return Err(error);
         }
         chunk.bytes.clear();
-        chunk.dropped = 0;
+        (chunk.dropped, chunk.idle) = (0, false);
         std::mem::swap(&mut chunk.bytes, &mut self.carry);
         let wide = matches!(self.shape.encoding, Encoding::Utf16Le | Encoding::Utf16Be);
         loop {
+            if !self.dropping
+                && !(self.more)()
+                && let Some(end) = memchr::memrchr(b'\n', &chunk.bytes)
+            {
+                self.cut(chunk, end);
+                chunk.idle = true;
+                return Ok(true);
+            }
             let buffer = match self.reader.fill_buf() {
                 Ok(buffer) => buffer,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -199,9 +233,7 @@ impl Input<'_> {
             }
             match memchr::memrchr(b'\n', &chunk.bytes) {
                 Some(end) => {
-                    self.carry.clear();
-                    self.carry.extend_from_slice(&chunk.bytes[end + 1..]);
-                    chunk.bytes.truncate(end + 1);
+                    self.cut(chunk, end);
                     return Ok(true);
                 }
                 None if chunk.bytes.len() >= LONGEST_LINE => {
@@ -212,6 +244,13 @@ impl Input<'_> {
                 None => {}
             }
         }
+    }
+
+    /// Ends a chunk with the line that ends there; what is behind it belongs to the next one.
+    fn cut(&mut self, chunk: &mut Chunk, end: usize) {
+        self.carry.clear();
+        self.carry.extend_from_slice(&chunk.bytes[end + 1..]);
+        chunk.bytes.truncate(end + 1);
     }
 }
 

@@ -7,6 +7,7 @@
 //! * Nothing here knows a clock, a network or a file name. Lines are byte slices; nothing is allocated per line, and no
 //!   line, however broken, is an error: it is a [`Line::Reject`] with its reason.
 
+pub mod custom;
 pub mod detect;
 pub mod dialect;
 pub mod envelope;
@@ -23,12 +24,12 @@ pub mod timestamp;
 pub mod vendor;
 
 pub use envelope::Envelope;
-pub use read::{Reading, feed, read, read_with};
+pub use read::{Reading, feed, read, read_live, read_with};
 pub use record::{Action, Record, address, host_and_port, number, port, present};
 
 use dialect::Dialect;
 use fields::{Fields, Kind};
-use timestamp::Clock;
+use timestamp::{Clock, Style};
 
 /// How sure the layout of a log type is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub enum Certainty {
     Public,
     /// Nothing public says it all: built from what is known, to be checked against the portal's own sample.
     Inferred,
+    /// The configuration describes it.
+    Configured,
 }
 
 impl Certainty {
@@ -45,6 +48,7 @@ impl Certainty {
         match self {
             Certainty::Public => "public",
             Certainty::Inferred => "inferred",
+            Certainty::Configured => "configured",
         }
     }
 }
@@ -77,12 +81,14 @@ pub struct Sign {
     pub none: &'static [&'static str],
     /// Texts of which at least one is in a directive or header line of the file; empty for no such demand.
     pub head: &'static [&'static str],
+    /// Texts of further messages of the product, which tell nothing where it has no line of its own.
+    pub beside: &'static [&'static str],
     /// Taken only when no type with a name of its own fits.
     pub generic: bool,
 }
 
 /// Nothing to recognise.
-pub const NO_SIGN: Sign = Sign { all: &[], any: &[], none: &[], head: &[], generic: false };
+pub const NO_SIGN: Sign = Sign { all: &[], any: &[], none: &[], head: &[], beside: &[], generic: false };
 
 /// One log type: what it is called and how a line of it is read. Data, made by a vendor file.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +105,10 @@ pub struct Format {
     pub envelope: Envelope,
     /// The grammar, with the vendor's table.
     pub dialect: Dialect,
+    /// How times are written, where that is not seen from the text.
+    pub style: Option<&'static Style>,
+    /// What lines begin with that are no transactions, whatever the dialect would make of them.
+    pub ignore: &'static [&'static str],
     /// The vendor's own function: looks at the pieces, moves them, decides what the line is.
     pub read: for<'l> fn(&mut Fields<'l>) -> Kind,
     /// Words that mean the request went through; `*` at the end stands for anything.
@@ -159,6 +169,8 @@ pub const BASE: Format = Format {
     certainty: Certainty::Public,
     envelope: Envelope::None,
     dialect: Dialect::Text,
+    style: None,
+    ignore: &[],
     read: |_| Kind::Record,
     allowed: &[],
     blocked: &[],
@@ -183,6 +195,7 @@ impl Format {
         }
         let fits = |known: &&str| match known.as_bytes() {
             // Most words differ in the first letter.
+            b"*" => true,
             [first, ..] if !first.eq_ignore_ascii_case(&word[0]) => false,
             [start @ .., b'*'] => word.len() >= start.len() && word[..start.len()].eq_ignore_ascii_case(start),
             known => word.eq_ignore_ascii_case(known),
@@ -228,12 +241,14 @@ pub struct Parser {
 impl Parser {
     /// A parser at the start of a file.
     pub fn new(format: &'static Format) -> Parser {
-        Parser { format, state: format.dialect.state(), clock: Clock::default(), scratch: Vec::new() }
+        Parser { format, state: format.dialect.state(), clock: Clock::new(format.style), scratch: Vec::new() }
     }
 
     /// As [`Parser::new`], for a log read at this time (microseconds of the epoch): completes dates without a year.
     pub fn read_at(format: &'static Format, time: i64) -> Parser {
-        Parser { clock: Clock::at(time), ..Parser::new(format) }
+        let mut parser = Parser::new(format);
+        parser.clock.read_at(time);
+        parser
     }
 
     /// The log type being read.
@@ -254,7 +269,7 @@ impl Parser {
             Envelope::None => (envelope::Header::default(), line),
             Envelope::Optional | Envelope::Syslog => envelope::strip(line),
         };
-        if body.is_empty() {
+        if body.is_empty() || self.format.ignore.iter().any(|start| body.starts_with(start.as_bytes())) {
             return Line::Other;
         }
         let mut fields = Fields::new(header, body);
@@ -327,6 +342,8 @@ pub trait Visit: Send {
     fn line(&mut self, at: Position, raw: &[u8], line: &Line<'_>);
     /// The chunk is over; called on the thread that fed it, so that what belongs to a thread can be given back.
     fn end(&mut self) {}
+    /// Nothing more is there to read for now: whoever waits may see what was merged so far.
+    fn pause(&mut self) {}
     /// Takes in what a later chunk gave.
     fn merge(&mut self, later: Self);
 }

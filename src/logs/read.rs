@@ -47,7 +47,23 @@ pub fn read_with<V: Visit>(
     threads: usize,
     new: impl Fn() -> V + Sync,
 ) -> io::Result<Reading<V>> {
+    read_live(parser, input, input::ALWAYS, threads, new)
+}
+
+/// As [`read_with`], for what is being written while it is read: lines are understood, merged and shown
+/// ([`Visit::pause`]) as soon as `more` says that nothing more is there at once.
+///
+/// # Errors
+/// When not even the first bytes can be read.
+pub fn read_live<V: Visit>(
+    parser: &Parser,
+    input: impl Read + Send,
+    more: input::More,
+    threads: usize,
+    new: impl Fn() -> V + Sync,
+) -> io::Result<Reading<V>> {
     let mut input = input::open(input)?;
+    input.live(more);
     let mut reading = Reading { visit: new(), shape: input.shape(), lines: 0, bytes: 0, broken: None };
     if threads < 2 {
         let mut parser = parser.clone();
@@ -59,6 +75,9 @@ pub fn read_with<V: Visit>(
             visit.end();
             at.offset += chunk.dropped;
             reading.visit.merge(visit);
+            if chunk.idle {
+                reading.visit.pause();
+            }
         }
         (reading.lines, reading.bytes) = (at.line - 1, at.offset);
         return Ok(reading);
@@ -132,7 +151,8 @@ fn parallel<V: Visit>(
                 }
                 sent += 1;
             }
-            while merged < sent && (!more || sent - merged >= most) {
+            let idle = more && chunk.idle;
+            while merged < sent && (!more || idle || sent - merged >= most) {
                 let Ok((number, visit, bytes)) = finished.recv() else { return };
                 early.insert(number, visit);
                 spare.push(bytes);
@@ -140,6 +160,9 @@ fn parallel<V: Visit>(
                     reading.visit.merge(visit);
                     merged += 1;
                 }
+            }
+            if idle {
+                reading.visit.pause();
             }
             if !more {
                 break;

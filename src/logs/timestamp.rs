@@ -1,14 +1,27 @@
 //! The shapes in which appliances write the time; a date is worked out once per distinct day.
 //!
 //! The shape is seen from the text, so a vendor only names the field. Rules: epoch figures are UTC; an offset or zone
-//! word in the text is obeyed; without one the text is taken as UTC. A date without a year needs [`Clock::at`], which
+//! word in the text is obeyed; without one the text is taken as UTC, unless a [`Style`] says where the clock stood. A date without a year needs [`Clock::at`], which
 //! says when the log was read: the year is the latest one that does not lie more than a day ahead of it. Without that it
 //! gives no time rather than a guess.
 
 use super::record::number;
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
 
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
+/// The longest date and time of day that are joined to be read by a pattern.
+const LONGEST: usize = 96;
+
+/// How a log writes its times, where that is not seen from the text.
+#[derive(Debug)]
+pub struct Style {
+    /// In the conversions of `strftime`.
+    pub pattern: Option<&'static str>,
+    /// Of times that name none; UTC otherwise.
+    pub zone: Option<TimeZone>,
+}
 
 /// Reads times; remembers the last date.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +29,7 @@ pub struct Clock {
     text: [u8; 10],
     day: i64,
     read_at: Option<i64>,
+    style: Option<&'static Style>,
 }
 
 /// A date, a time of day and what follows it.
@@ -26,6 +40,16 @@ struct Parts<'t> {
 }
 
 impl Clock {
+    /// A clock for times of this style.
+    pub fn new(style: Option<&'static Style>) -> Clock {
+        Clock { style, ..Clock::default() }
+    }
+
+    /// From now on it can complete dates without a year, as [`Clock::at`] does.
+    pub fn read_at(&mut self, read_at: i64) {
+        self.read_at = Some(read_at);
+    }
+
     /// A clock that can complete dates without a year: the log was read at this time, in microseconds of the epoch.
     pub fn at(read_at: i64) -> Clock {
         Clock { read_at: Some(read_at), ..Clock::default() }
@@ -34,9 +58,12 @@ impl Clock {
     /// Microseconds of the epoch out of a whole timestamp, in any of the shapes.
     pub fn read(&mut self, text: &[u8]) -> Option<i64> {
         let text = trim(text);
+        if let Some(pattern) = self.pattern() {
+            return self.by(pattern, text, b"");
+        }
         if text.first()?.is_ascii_digit() {
             return match self.iso(text) {
-                Some(parts) => Some(parts.day * DAY + parts.clock - offset(parts.rest)?),
+                Some(parts) => self.utc(parts.day * DAY + parts.clock, parts.rest),
                 None => epoch(text).or_else(|| self.day_first(text)).or_else(|| self.year_then_name(text)),
             };
         }
@@ -46,18 +73,59 @@ impl Clock {
     /// As [`Clock::read`], with the zone in a field of its own; one within the text goes before it.
     pub fn zoned(&mut self, text: &[u8], zone: &[u8]) -> Option<i64> {
         let text = trim(text);
+        if let Some(pattern) = self.pattern() {
+            return self.by(pattern, text, zone);
+        }
         match self.iso(text) {
-            Some(parts) if trim(parts.rest).is_empty() => Some(parts.day * DAY + parts.clock - offset(zone)?),
+            Some(parts) if trim(parts.rest).is_empty() => self.utc(parts.day * DAY + parts.clock, zone),
             _ => self.read(text),
         }
     }
 
     /// Microseconds of the epoch out of date, time of day and zone in fields of their own; the zone may be empty.
     pub fn join(&mut self, date: &[u8], time: &[u8], zone: &[u8]) -> Option<i64> {
+        if let Some(pattern) = self.pattern() {
+            let (date, time, mut both) = (trim(date), trim(time), [b' '; LONGEST]);
+            both.get_mut(..date.len())?.copy_from_slice(date);
+            let end = date.len() + 1 + time.len();
+            both.get_mut(date.len() + 1..end)?.copy_from_slice(time);
+            return self.by(pattern, &both[..end], zone);
+        }
         let day = self.date(trim(date))?;
         let (clock, rest) = clock(trim(time))?;
         let zone = if rest.is_empty() { zone } else { rest };
-        Some(day * DAY + clock - offset(zone)?)
+        self.utc(day * DAY + clock, zone)
+    }
+
+    fn pattern(&self) -> Option<&'static str> {
+        self.style.and_then(|style| style.pattern)
+    }
+
+    /// A time on the wall as one of the epoch: by the zone that is written with it, else by that of the log.
+    fn utc(&self, local: i64, zone: &[u8]) -> Option<i64> {
+        let there = || self.style.and_then(|style| style.zone.as_ref()).filter(|_| trim(zone).is_empty());
+        let Some(there) = there() else { return Some(local - offset(zone)?) };
+        let local = jiff::Timestamp::from_microsecond(local).ok()?;
+        let wall = jiff::tz::Offset::UTC.to_datetime(local);
+        // Of an hour that comes twice, the first; of one that is left out, as if the clock had not been changed.
+        Some(there.to_ambiguous_timestamp(wall).compatible().ok()?.as_microsecond())
+    }
+
+    /// A time written after a pattern.
+    fn by(&self, pattern: &str, text: &[u8], zone: &[u8]) -> Option<i64> {
+        let mut read = strtime::parse(pattern, text).ok()?;
+        if read.timestamp().is_some() || read.offset().is_some() {
+            return Some(read.to_timestamp().ok()?.as_microsecond());
+        }
+        let clock = read.to_time().ok()?;
+        if read.to_date().is_err() {
+            let [month, day] = [read.month()?, read.day()?].map(|figure| u64::from(figure.unsigned_abs()));
+            let seconds = i64::from(clock.hour()) * 3_600 + i64::from(clock.minute()) * 60 + i64::from(clock.second());
+            let year = self.year(month, day, seconds * SECOND)?;
+            read.set_year(i16::try_from(year).ok()).ok()?;
+        }
+        let wall = read.to_date().ok()?.to_datetime(clock);
+        self.utc(jiff::tz::Offset::UTC.to_timestamp(wall).ok()?.as_microsecond(), zone)
     }
 
     /// `yyyy-mm-dd hh:mm:ss`, the separators being any of the usual.
@@ -97,7 +165,7 @@ impl Clock {
     fn day_first(&mut self, text: &[u8]) -> Option<i64> {
         let (day, rest) = loose(text)?;
         let (clock, rest) = clock(rest.get(1..)?)?;
-        Some(day * DAY + clock - offset(rest)?)
+        self.utc(day * DAY + clock, rest)
     }
 
     /// `2024 Mar 05 10:15:30`.
@@ -106,7 +174,7 @@ impl Clock {
         let (month, rest) = name(text.get(5..)?)?;
         let (day, rest) = digits(trim(rest))?;
         let (clock, rest) = clock(trim(rest))?;
-        Some(days(year, month, day)? * DAY + clock - offset(rest)?)
+        self.utc(days(year, month, day)? * DAY + clock, rest)
     }
 
     /// `Mmm dd [yyyy] hh:mm:ss [zone] [yyyy]`, with or without a day of the week in front.
@@ -122,7 +190,7 @@ impl Clock {
                 let (month, rest) = name(trim(rest))?;
                 let (year, rest) = digits(trim(rest))?;
                 let (clock, rest) = clock(trim(rest))?;
-                return Some(days(i64::try_from(year).ok()?, month, day)? * DAY + clock - offset(rest)?);
+                return self.utc(days(i64::try_from(year).ok()?, month, day)? * DAY + clock, rest);
             }
         }
         let (month, rest) = name(text)?;
@@ -146,7 +214,7 @@ impl Clock {
             Some(year) => i64::try_from(year).ok()?,
             None => self.year(month, day, clock)?,
         };
-        Some(days(year, month, day)? * DAY + clock - offset(zone)?)
+        self.utc(days(year, month, day)? * DAY + clock, zone)
     }
 
     /// The latest year in which this moment is not more than a day ahead of when the log was read.

@@ -3,7 +3,7 @@
 use super::retry::{Repeat, call};
 use super::{Failure, FailureKind, Service};
 use crate::config::secret::SafeUrl;
-use crate::domain::{DataSource, LogType};
+use crate::domain::{DataSource, Layout, LogType};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
@@ -164,16 +164,24 @@ impl Service {
     }
 
     /// Makes a data source. Undocumented: on the remote service what is made so cannot parse logs \[seen by users\], so
-    /// this is for the embedded one. One of that name stays as it is.
+    /// this is for the embedded one. One of that name stays as it is, but for the layout that its parser is told.
     ///
     /// # Errors
     /// As the API fails; repeated where that helps.
-    pub async fn make_data_source(&self, source: &DataSource, log_type: &LogType) -> Result<(), Failure> {
+    pub async fn make_data_source(
+        &self,
+        source: &DataSource,
+        log_type: &LogType,
+        layout: Option<&Layout>,
+    ) -> Result<(), Failure> {
         let what = format!("cannot make the data source {:?}", source.as_str());
         let url = self.endpoint("/api/v1/discovery/data_sources/");
-        let document = serde_json::json!({
+        let mut document = serde_json::json!({
             "displayName": source.as_str(), "logType": log_type.as_str(), "receiverType": "ftp",
         });
+        if let Some(layout) = layout {
+            document["layout"] = serde_json::json!(layout);
+        }
         let text = document.to_string();
         let add =
             |request: reqwest::RequestBuilder| request.header("content-type", "application/json").body(text.clone());

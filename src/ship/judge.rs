@@ -7,13 +7,15 @@
 use super::head::Shape;
 use super::plan::Member;
 use crate::config::Feed;
-use crate::domain::LogType;
+use crate::domain::{Layout, LogType};
 use crate::error::{Error, Result};
 use crate::ledger::Ledger;
+use crate::logs::custom::Layouts;
 use crate::logs::quality::{Finding, Judgement, Level, Quality, Verdict};
-use crate::logs::{self, Parser, Position, Visit, detect, input, vendor};
+use crate::logs::{self, Format, Parser, Position, Visit, detect, input, vendor};
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What a held shipment is called whose log type is none of those known; the service knows no such type.
@@ -35,6 +37,8 @@ const EVERY: u64 = 8;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Kind {
     pub log_type: LogType,
+    /// How it is read here, where that does not follow from the log type.
+    pub layout: Option<Arc<Layout>>,
     /// Why that is not sure enough to ship.
     pub doubt: Option<String>,
 }
@@ -43,21 +47,31 @@ impl Kind {
     /// What the feed says, or what the file's head does.
     pub(super) fn of(feed: &Feed, file: &mut File, shape: Shape) -> std::io::Result<Kind> {
         if let Some(log_type) = &feed.log_type {
-            return Ok(Kind { log_type: log_type.clone(), doubt: None });
+            return Ok(Kind { log_type: log_type.clone(), layout: feed.layout.clone(), doubt: None });
         }
         if !matches!(shape, Shape::Text(_) | Shape::Gzip | Shape::Zip) {
-            return Ok(Kind { log_type: named(NO_TYPE)?, doubt: None });
+            return Ok(Kind { log_type: named(NO_TYPE)?, layout: None, doubt: None });
         }
         file.seek(SeekFrom::Start(0))?;
         // An archive that is damaged says so when it is packed.
         let head = detect::head(&mut *file).unwrap_or_default();
         let found = detect::detect(&head);
         if let Some(format) = found.sure() {
-            return Ok(Kind { log_type: named(format.log_type)?, doubt: None });
+            return Ok(Kind { log_type: named(format.log_type)?, layout: None, doubt: None });
         }
         let like = detect::look_alike(&head).map(|(_, what)| format!("; {what}")).unwrap_or_default();
         let best = found.best.map_or(NO_TYPE, |best| best.format.log_type);
-        Ok(Kind { log_type: named(best)?, doubt: Some(format!("{DOUBT}: {}{like}", found.sentence())) })
+        let doubt = Some(format!("{DOUBT}: {}{like}", found.sentence()));
+        Ok(Kind { log_type: named(best)?, layout: None, doubt })
+    }
+
+    /// What reads it; none where its log type cannot be read here.
+    fn format(&self, layouts: &Layouts) -> Option<&'static Format> {
+        match &self.layout {
+            // What is wrong with a layout was said when the configuration was read.
+            Some(layout) => layouts.format(layout).ok(),
+            None => vendor::find(self.log_type.as_str()),
+        }
     }
 }
 
@@ -88,14 +102,14 @@ struct Reading {
 
 impl Judge {
     /// Nothing seen yet; a log type that cannot be read here is not judged.
-    pub(super) fn new(kind: &Kind, shape: Shape) -> Judge {
+    pub(super) fn new(kind: &Kind, shape: Shape, layouts: &Layouts) -> Judge {
         let packing = match shape {
             Shape::Gzip => input::Packing::Gzip,
             Shape::Zip => input::Packing::Zip,
             _ => input::Packing::Plain,
         };
         let (at, now) = (Position { line: 1, offset: 0 }, now());
-        Judge(vendor::find(kind.log_type.as_str()).map(|format| Reading {
+        Judge(kind.format(layouts).map(|format| Reading {
             parser: Parser::read_at(format, now),
             quality: Quality::new(format, now),
             packing,
@@ -167,8 +181,8 @@ impl Reading {
 }
 
 /// Judges files that are not packed now; `None` where their type cannot be read here, or they cannot be read at all.
-pub(super) fn files(members: &[Member]) -> Option<Judgement> {
-    let format = vendor::find(members.first()?.kind.log_type.as_str())?;
+pub(super) fn files(members: &[Member], layouts: &Layouts) -> Option<Judgement> {
+    let format = members.first()?.kind.format(layouts)?;
     let now = now();
     let parser = Parser::read_at(format, now);
     let (mut quality, mut shape) = (Quality::new(format, now), input::Shape::default());
@@ -234,20 +248,20 @@ mod tests {
     }
 
     fn squid() -> Kind {
-        Kind { log_type: named("SQUID_NATIVE").unwrap(), doubt: None }
+        Kind { log_type: named("SQUID_NATIVE").unwrap(), layout: None, doubt: None }
     }
 
     #[test]
     fn pieces_cut_anywhere_are_judged_as_the_whole_is() {
         let text = lines(500);
         let whole = {
-            let mut judge = Judge::new(&squid(), Shape::Empty);
+            let mut judge = Judge::new(&squid(), Shape::Empty, &Layouts::default());
             judge.see(text.as_bytes());
             judge.end().unwrap()
         };
         assert_eq!((whole.lines, whole.records, whole.verdict), (500, 500, Verdict::Accepted));
         for size in [1, 7, 100, 1_000] {
-            let mut judge = Judge::new(&squid(), Shape::Empty);
+            let mut judge = Judge::new(&squid(), Shape::Empty, &Layouts::default());
             text.as_bytes().chunks(size).for_each(|piece| judge.see(piece));
             assert_eq!(judge.end().unwrap(), whole, "{size}");
         }
@@ -256,7 +270,7 @@ mod tests {
     #[test]
     fn of_a_long_log_a_part_is_judged_and_that_is_said() {
         let text = lines(10_000);
-        let mut judge = Judge::new(&squid(), Shape::Empty);
+        let mut judge = Judge::new(&squid(), Shape::Empty, &Layouts::default());
         let mut left = 100 << 20;
         while left > 0 {
             judge.see(text.as_bytes());

@@ -37,6 +37,7 @@ use crate::config::{Feed, Upload};
 use crate::domain::TenantName;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::Ledger;
+use crate::logs::custom::Layouts;
 use crate::service::Service;
 use owner::Owner;
 use seal::Seal;
@@ -157,6 +158,7 @@ struct Shared {
     services: BTreeMap<TenantName, Service>,
     feeds: Vec<Arc<Feed>>,
     upload: Upload,
+    layouts: Layouts,
     events: Events,
     /// Packed bytes that wait for the wire, over all shipments.
     backlog: gzip::Backlog,
@@ -247,6 +249,7 @@ impl Ship {
         services: BTreeMap<TenantName, Service>,
         feeds: Vec<Feed>,
         upload: Upload,
+        layouts: Layouts,
         events: Events,
     ) -> Result<Ship> {
         let owner = Owner::register(state_dir)?;
@@ -263,6 +266,7 @@ impl Ship {
             services,
             feeds: feeds.into_iter().map(Arc::new).collect(),
             upload,
+            layouts,
             events,
             backlog: gzip::Backlog::new(ON_THEIR_WAY, A_LOT),
             stop: AtomicBool::new(false),
@@ -329,6 +333,7 @@ mod testing {
             exclude: Vec::new(),
             tenant: TenantName::default_tenant(),
             log_type: Some("SQUID_NATIVE".parse().unwrap()),
+            layout: None,
             destination: Destination::Snapshot("s".to_owned()),
             settle: Duration::ZERO,
             after: After::Keep,

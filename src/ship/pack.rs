@@ -322,7 +322,7 @@ mod tests {
     fn member(path: std::path::PathBuf, from: u64) -> Member {
         let meta = std::fs::metadata(&path).unwrap();
         let head = Head::read(&mut File::open(&path).unwrap(), meta.len()).unwrap();
-        let kind = crate::ship::judge::Kind { log_type: "SQUID_NATIVE".parse().unwrap(), doubt: None };
+        let kind = crate::ship::judge::Kind { log_type: "SQUID_NATIVE".parse().unwrap(), layout: None, doubt: None };
         Member { path, mark: mark(&meta), head, from, to: meta.len(), lead: Vec::new(), kind }
     }
 

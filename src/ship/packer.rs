@@ -13,6 +13,7 @@ use crate::config::{After, Destination, Feed, Level};
 use crate::domain::{ByteCount, LogType, TenantName};
 use crate::error::{Error, Result};
 use crate::ledger::{Ledger, NewShipment, NewSlice};
+use crate::logs::custom::Layouts;
 use crate::logs::quality::Judgement;
 use crate::service::Growth;
 use std::collections::{BTreeSet, HashSet};
@@ -235,7 +236,7 @@ impl Packer {
             .flatten();
         let (members, shared_there, sink) =
             (work.members.clone(), shared.clone(), Sink::new(file, growing, shared.backlog.clone()));
-        let mut judge = Judge::new(&kind, first.head.shape);
+        let mut judge = Judge::new(&kind, first.head.shape, &shared.layouts);
         let packed = tokio::task::spawn_blocking(move || {
             let mut see = |text: &[u8]| {
                 read(text.len() as u64);
@@ -424,7 +425,7 @@ pub struct Would {
 ///
 /// # Errors
 /// When the ledger cannot be read or a pattern is wrong.
-pub fn would_ship(ledger: &Ledger, feed: &Feed) -> Result<(Vec<Would>, LeftOut)> {
+pub fn would_ship(ledger: &Ledger, feed: &Feed, layouts: &Layouts) -> Result<(Vec<Would>, LeftOut)> {
     let feed = Arc::new(feed.clone());
     let mut scanner = Scanner::new(&feed)?;
     let (mut without, mut would, mut left_out) = (HashSet::new(), Vec::new(), Vec::new());
@@ -434,7 +435,7 @@ pub fn would_ship(ledger: &Ledger, feed: &Feed) -> Result<(Vec<Would>, LeftOut)>
             let files = work.members.iter().map(|member| (member.path.clone(), member.to - member.from));
             without.extend(work.members.iter().map(|member| member.path.clone()));
             let kind: &Kind = &work.members[0].kind;
-            let judgement = judge::files(&work.members);
+            let judgement = judge::files(&work.members, layouts);
             let held = judge::held(&feed, kind, judgement.as_ref());
             would.push(Would { files: files.collect(), log_type: kind.log_type.clone(), judgement, held });
         }

@@ -9,9 +9,11 @@ fn sample(name: &str) -> PathBuf {
 }
 
 #[test]
-fn the_commented_configuration_is_sound() {
-    let path = sample("config/logweir.toml");
-    Sandbox::new().run(&["config", "check", "--config", path.to_str().expect("UTF-8")], 0);
+fn the_commented_configurations_are_sound() {
+    for name in ["config/logweir.toml", "config/layouts.toml"] {
+        let path = sample(name);
+        Sandbox::new().run(&["config", "check", "--config", path.to_str().expect("UTF-8")], 0);
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub struct Discover {
     /// Logs, directories of logs, glob patterns, or - for standard input; repeatable
     #[arg(required = true, value_name = "FILE")]
     files: Vec<String>,
-    /// The log type, or auto to recognise it file by file
+    /// The log type, a [[layout]] of the configuration, or auto to recognise it file by file
     #[arg(long, default_value = "auto", value_name = "TYPE")]
     log_type: String,
     /// Count from this time on: a date, an RFC 3339 time, or how long ago (7d, 12h)
@@ -109,7 +109,7 @@ impl Discover {
         let catalog = catalog::load(&config)?;
         let options = self.options(context, &catalog)?;
         let filter = self.filter(&catalog, &options.tags)?;
-        let log_type = log_type(&self.log_type)?;
+        let log_type = log_type(context, &self.log_type)?;
         let list = self.list(context)?;
         let threads = self.threads.map_or_else(
             || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),

@@ -2,7 +2,7 @@
 
 use super::{Context, Findings, connect};
 use crate::config::{Config, Destination, credentials};
-use crate::domain::{CallBudget, TenantName, Urgency};
+use crate::domain::{CUSTOM_PARSER_ID, CallBudget, TenantName, Urgency};
 use crate::error::{Error, Kind, Result};
 use crate::logs::vendor;
 use crate::service::{Failure, FailureKind, Query, Service, Stream, alerts, scope, subnets};
@@ -181,7 +181,8 @@ fn data_sources(config: &Config, name: &TenantName, streams: &[Stream], findings
             continue;
         };
         let sends = feed.log_type.as_ref().map_or("auto", |log_type| log_type.as_str());
-        let ours = vendor::find(sends).and_then(|format| format.id);
+        let custom = feed.layout.as_ref().map(|_| CUSTOM_PARSER_ID);
+        let ours = custom.or_else(|| vendor::find(sends).and_then(|format| format.id));
         match (ours, stream.log_type) {
             (Some(ours), Some(theirs)) if ours != theirs => findings.doubt(
                 &what,

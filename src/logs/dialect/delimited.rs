@@ -14,23 +14,35 @@ use std::sync::Arc;
 pub struct Delimited {
     /// Separators the format may use; the one that is in the header line, else in the line, is taken.
     pub separators: &'static [u8],
+    /// What stands around a value that holds the separator; twice, it is itself. NUL for none.
+    pub quote: u8,
     /// What each value means, in order, when no header line has said otherwise; empty if a header line is needed.
     pub columns: &'static [Slot],
     /// How many values a record has at least.
     pub least: usize,
     /// Names of which one is in every header line; empty if the format has none.
     pub header: &'static [&'static str],
+    /// Whether a header line is one with every name in a column of its own, spelled exactly so.
+    pub exact: bool,
     /// The names in a header line, whatever their case.
     pub names: Names,
 }
 
 /// Comma-separated, no header line.
-pub const COMMA: Delimited = Delimited { separators: b",", columns: &[], least: 0, header: &[], names: &[] };
+pub const COMMA: Delimited =
+    Delimited { separators: b",", quote: b'"', columns: &[], least: 0, header: &[], exact: false, names: &[] };
+
+/// What parts the values of a line, and what keeps them together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Marked {
+    pub separator: u8,
+    pub quote: u8,
+}
 
 /// The value at `at`, whether it holds doubled quotes, and where its separator stands; `marks` are the separators.
-pub(super) fn value<'l>(line: &'l [u8], at: usize, separator: u8, marks: &mut Marks<'_, 1>) -> (&'l [u8], bool, usize) {
-    if line.get(at) == Some(&b'"')
-        && let Some((end, doubled)) = closing(line, at + 1, separator)
+pub(super) fn value<'l>(line: &'l [u8], at: usize, by: Marked, marks: &mut Marks<'_, 1>) -> (&'l [u8], bool, usize) {
+    if line.get(at) == Some(&by.quote)
+        && let Some((end, doubled)) = closing(line, at + 1, by)
     {
         return (&line[at + 1..end], doubled, end + 1);
     }
@@ -39,28 +51,28 @@ pub(super) fn value<'l>(line: &'l [u8], at: usize, separator: u8, marks: &mut Ma
 }
 
 /// Where the quote stands that a separator or the end of the line follows.
-fn closing(line: &[u8], from: usize, separator: u8) -> Option<(usize, bool)> {
+fn closing(line: &[u8], from: usize, by: Marked) -> Option<(usize, bool)> {
     let (mut at, mut doubled) = (from, false);
     loop {
-        let quote = find(line, at, b'"');
+        let quote = find(line, at, by.quote);
         match line.get(quote + 1) {
             _ if quote >= line.len() => return None,
             None => return Some((quote, doubled)),
-            Some(next) if *next == separator => return Some((quote, doubled)),
-            Some(b'"') => (at, doubled) = (quote + 2, true),
+            Some(next) if *next == by.separator => return Some((quote, doubled)),
+            Some(next) if *next == by.quote => (at, doubled) = (quote + 2, true),
             Some(_) => at = quote + 1,
         }
     }
 }
 
 /// Puts the values of a line into slots; how many there were, as far as the slots go.
-pub(super) fn fill<'l>(columns: &[Slot], separator: u8, fields: &mut Fields<'l>) -> usize {
+pub(super) fn fill<'l>(columns: &[Slot], by: Marked, fields: &mut Fields<'l>) -> usize {
     let line = fields.body;
-    fields.undo = Undo::DoubledQuotes;
-    let mut marks = Marks::new(line, [separator]);
+    fields.undo = Undo::Doubled(by.quote);
+    let mut marks = Marks::new(line, [by.separator]);
     let mut at = 0;
     for (count, slot) in columns.iter().enumerate() {
-        let (text, doubled, end) = value(line, at, separator, &mut marks);
+        let (text, doubled, end) = value(line, at, by, &mut marks);
         if doubled {
             fields.put_escaped(*slot, text);
         } else {
@@ -78,7 +90,7 @@ pub(super) fn fill<'l>(columns: &[Slot], separator: u8, fields: &mut Fields<'l>)
 pub(crate) fn split<'l>(delimited: &Delimited, state: &mut State, fields: &mut Fields<'l>) -> Kind {
     let line = fields.body;
     let first = line.iter().find(|c| !matches!(c, b'"' | b' ' | b'#'));
-    if first.is_some_and(u8::is_ascii_alphabetic) && is_header(delimited, line) {
+    if (delimited.exact || first.is_some_and(u8::is_ascii_alphabetic)) && is_header(delimited, line) {
         learn(delimited, state, line);
         return Kind::Other;
     }
@@ -87,7 +99,7 @@ pub(crate) fn split<'l>(delimited: &Delimited, state: &mut State, fields: &mut F
     }
     let count = match &state.layout {
         Some(layout) => {
-            let count = fill(&layout.columns, layout.separator, fields);
+            let count = fill(&layout.columns, Marked { separator: layout.separator, quote: delimited.quote }, fields);
             if count * 2 < layout.columns.len() {
                 return Kind::Reject(Reject("fewer than half of the columns that the header names"));
             }
@@ -96,7 +108,7 @@ pub(crate) fn split<'l>(delimited: &Delimited, state: &mut State, fields: &mut F
         None if delimited.columns.is_empty() => {
             return Kind::Reject(Reject("no header line has named the columns"));
         }
-        None => fill(delimited.columns, separator(delimited, line), fields),
+        None => fill(delimited.columns, marked(delimited, line), fields),
     };
     if count < delimited.least.max(2) {
         Kind::Reject(Reject("fewer columns than the format has"))
@@ -105,27 +117,51 @@ pub(crate) fn split<'l>(delimited: &Delimited, state: &mut State, fields: &mut F
     }
 }
 
-fn separator(delimited: &Delimited, line: &[u8]) -> u8 {
-    let first = delimited.separators.first().copied().unwrap_or(b',');
-    delimited.separators.iter().copied().find(|separator| memchr::memchr(*separator, line).is_some()).unwrap_or(first)
+fn marked(delimited: &Delimited, line: &[u8]) -> Marked {
+    let separator = match delimited.separators {
+        [only] => *only,
+        several => {
+            let there = several.iter().find(|separator| memchr::memchr(**separator, line).is_some());
+            there.or(several.first()).copied().unwrap_or(b',')
+        }
+    };
+    Marked { separator, quote: delimited.quote }
 }
 
 fn is_header(delimited: &Delimited, line: &[u8]) -> bool {
-    delimited.header.iter().any(|name| memchr::memmem::find(line, name.as_bytes()).is_some())
+    let marked_so = delimited.header.iter().any(|name| memchr::memmem::find(line, name.as_bytes()).is_some());
+    marked_so && (!delimited.exact || names_all(delimited, line))
 }
 
-fn learn(delimited: &Delimited, state: &mut State, line: &[u8]) {
-    let separator = separator(delimited, line);
+/// Whether every name of the format is a column of the line.
+fn names_all(delimited: &Delimited, line: &[u8]) -> bool {
+    let is_there = |wanted: &str| {
+        let mut found = false;
+        each(delimited, line, |name| found |= name == wanted.as_bytes());
+        found
+    };
+    delimited.names.iter().all(|(name, _)| is_there(name))
+}
+
+/// Walks the names in a header line.
+fn each<'l>(delimited: &Delimited, line: &'l [u8], mut take: impl FnMut(&'l [u8])) {
+    let by = marked(delimited, line);
     let line = line.strip_prefix(b"#").unwrap_or(line);
-    let mut marks = Marks::new(line, [separator]);
-    let (mut at, mut columns) = (0, Vec::new());
+    let (mut at, mut marks) = (0, Marks::new(line, [by.separator]));
     loop {
-        let (name, _, end) = value(line, at, separator, &mut marks);
-        columns.push(state.keys.find_name(name.trim_ascii()));
+        let (name, _, end) = value(line, at, by, &mut marks);
+        take(name.trim_ascii());
         if end >= line.len() {
             break;
         }
         at = end + 1;
     }
-    state.layout = Some(Arc::new(Layout { columns, separator }));
+}
+
+fn learn(delimited: &Delimited, state: &mut State, line: &[u8]) {
+    let mut columns = Vec::new();
+    each(delimited, line, |name| {
+        columns.push(if delimited.exact { state.keys.find(name, 0, name.len()) } else { state.keys.find_name(name) });
+    });
+    state.layout = Some(Arc::new(Layout { columns, separator: marked(delimited, line).separator }));
 }

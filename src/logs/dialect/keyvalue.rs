@@ -12,18 +12,20 @@ pub struct KeyValue {
     pub names: Names,
     /// Between key and value.
     pub assign: u8,
+    /// Between pairs, where that is not seen from the line.
+    pub separator: Option<u8>,
     /// Whether words without a key belong to the value in front of them; otherwise they are nobody's.
     pub joins: bool,
 }
 
 /// `key=value`, words without a key dropped.
-pub const PAIRS: KeyValue = KeyValue { names: &[], assign: b'=', joins: false };
+pub const PAIRS: KeyValue = KeyValue { names: &[], assign: b'=', separator: None, joins: false };
 
 pub(crate) fn split<'l>(pairs: &KeyValue, keys: &Keys, fields: &mut Fields<'l>) -> Kind {
     let line = fields.body;
     fields.undo = Undo::QuotedQuotes;
     let mut quotes = Marks::new(line, [b'"']);
-    let separator = separator(pairs, line, &mut quotes);
+    let separator = pairs.separator.unwrap_or_else(|| separator(pairs, line, &mut quotes));
     let mut signs = Marks::new(line, [pairs.assign, separator]);
     let mut ends = Marks::new(line, [separator]);
     let (mut at, mut count) = (0, 0_usize);

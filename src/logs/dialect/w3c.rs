@@ -1,6 +1,7 @@
 //! The W3C extended log file format: `#Fields:` names the columns of the lines after it, as often as it comes.
 
-use super::{Layout, Names, State, delimited};
+use super::delimited::{self, Marked};
+use super::{Layout, Names, State};
 use crate::logs::Reject;
 use crate::logs::fields::{Fields, Kind, Slot};
 use crate::logs::scan::Marks;
@@ -28,14 +29,15 @@ pub(crate) fn split<'l>(w3c: &W3c, state: &mut State, fields: &mut Fields<'l>) -
         None if w3c.columns.is_empty() => return Kind::Reject(Reject("no #Fields line has named the columns")),
         None => (w3c.columns, if memchr::memchr(b'\t', line).is_some() { b'\t' } else { b' ' }),
     };
-    let mut count = delimited::fill(columns, separator, fields);
+    let by = Marked { separator, quote: b'"' };
+    let mut count = delimited::fill(columns, by, fields);
     if count != columns.len() && separator == b' ' {
         // Hand-made formats write several blanks; only then are they one separator.
         let kept = count;
         count = collapsed(columns, fields);
         if count < columns.len() && kept > columns.len() {
             fields.clear();
-            count = delimited::fill(columns, separator, fields);
+            count = delimited::fill(columns, by, fields);
         }
     }
     if count < columns.len() { Kind::Reject(Reject("fewer columns than #Fields names")) } else { Kind::Record }
@@ -54,7 +56,7 @@ fn collapsed<'l>(columns: &[Slot], fields: &mut Fields<'l>) -> usize {
         if at >= line.len() {
             break;
         }
-        let (text, doubled, end) = delimited::value(line, at, b' ', &mut marks);
+        let (text, doubled, end) = delimited::value(line, at, Marked { separator: b' ', quote: b'"' }, &mut marks);
         if doubled {
             fields.put_escaped(*slot, text);
         } else {

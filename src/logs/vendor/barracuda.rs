@@ -63,6 +63,8 @@ pub(super) const FORMATS: &[Format] = &[
             all: &[": ", "|"],
             any: &["LOUT|", "LIN|", "FWD|", "LOOP|", "IFWD|", "srcIP=", "|TCP|", "|UDP|"],
             none: &["CEF:", "LEEF:"],
+            // The severity, as wide as the box writes it.
+            beside: &["Info     ", "Notice   ", "Warning  ", "Error    "],
             ..NO_SIGN
         },
         remedies: &[Remedy {

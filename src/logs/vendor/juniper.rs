@@ -73,7 +73,7 @@ pub(super) const FORMATS: &[Format] = &[
         product: "Juniper SRX (structured data)",
         dialect: Dialect::KeyValue(&SD),
         read: structured,
-        sign: Sign { all: &["[junos@"], ..NO_SIGN },
+        sign: Sign { all: &["[junos@"], beside: &["RT_SCREEN_", "RT_IDP_", "RT_AAMW_"], ..NO_SIGN },
         ..SRX
     },
     Format {

@@ -22,7 +22,7 @@ const NAMES: Names = &[
     ("action", Slot::Action),
     ("logtype", Slot::C),
 ];
-static PAIRS: KeyValue = KeyValue { names: NAMES, assign: b'=', joins: true };
+static PAIRS: KeyValue = KeyValue { names: NAMES, joins: true, ..keyvalue::PAIRS };
 
 pub(super) const FORMATS: &[Format] = &[Format {
     log_type: "STORMSHIELD_SYSLOG",
