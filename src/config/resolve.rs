@@ -147,7 +147,8 @@ impl Resolver<'_> {
         if let Some(file) = &network.ca_file {
             self.note("network.ca_file", file.display(), Origin::File);
         }
-        let upload = self.upload(&typed.upload);
+        let own = !tenants.is_empty() && tenants.values().all(Tenant::is_embedded);
+        let upload = self.upload(&typed.upload, own);
         let layouts = self.layouts(typed.layout);
         let mut names = BTreeSet::new();
         let mut feeds = Vec::new();
@@ -270,7 +271,8 @@ impl Resolver<'_> {
         Some(Tenant { url, cloud, allow_hosts: service.allow_hosts, authority, graph, auth })
     }
 
-    fn upload(&mut self, typed: &file::Upload) -> Upload {
+    /// `own`: every service is an embedded one.
+    fn upload(&mut self, typed: &file::Upload, own: bool) -> Upload {
         let level = match &typed.level {
             None => Some(Level::Auto),
             Some(file::Level::Word(word)) if word == "auto" => Some(Level::Auto),
@@ -292,9 +294,9 @@ impl Resolver<'_> {
             self.note("upload.bandwidth", format!("{cap}/s"), Origin::File);
         }
         let confirm_for = self.duration("upload.confirm_for", typed.confirm_for.as_deref(), Duration::from_secs(30));
-        // The service recomputes its data four times a day; a day is a safe distance from that.
-        let uncertain_for =
-            self.duration("upload.uncertain_for", typed.uncertain_for.as_deref(), Duration::from_secs(24 * 3600));
+        // The service recomputes its data four times a day; a day is a safe distance from that. Ours does so at once.
+        let doubt = Duration::from_secs(if own { 60 } else { 24 * 3600 });
+        let uncertain_for = self.duration("upload.uncertain_for", typed.uncertain_for.as_deref(), doubt);
         let scan_every = self.duration("upload.scan_every", typed.scan_every.as_deref(), Duration::from_secs(60));
         // The service allows 30 to all tools of a tenant together; the embedded one may be told otherwise.
         let calls_a_minute = self.file_or("upload.calls_a_minute", typed.calls_a_minute, 30).max(4);

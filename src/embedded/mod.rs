@@ -39,6 +39,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -162,14 +163,15 @@ impl Running {
         self.reports.global_page(&self.store)
     }
 
-    /// Resolves when the service has ended by itself, which it does only when it cannot go on.
-    async fn ended(self) {
-        // Held, not dropped: dropping it would stop the service.
-        let _stop = self.stop;
-        let _ = self.server.await;
+    /// Serves until `end`, or until the service has ended by itself, which it does only when it cannot go on.
+    async fn until(mut self, end: impl Future<Output = ()>) {
+        tokio::select! {
+            _ = &mut self.server => {}
+            () = end => self.stop().await,
+        }
     }
 
-    /// Ends it; requests under way are cut off, which loses nothing that was answered.
+    /// Ends it; requests under way have five seconds to be answered.
     pub async fn stop(self) {
         // A receiver that is gone has stopped already.
         let _ = self.stop.send(());
@@ -184,18 +186,21 @@ impl Running {
 /// When the state directory cannot be used or the address is taken.
 pub async fn start(options: Options) -> Result<Running> {
     let lock = store::lock(&options.dir)?;
-    run(options, lock).await
+    let listener = bind(options.listen).await?;
+    run(options, lock, listener).await
 }
 
-/// The same for who holds the lock of the directory.
-async fn run(options: Options, lock: std::fs::File) -> Result<Running> {
-    let failed = |error: std::io::Error| {
-        Error::failed(format!("cannot listen on {}", options.listen))
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Error::failed(format!("cannot listen on {address}"))
             .cause(error)
             .hint("choose another with --listen ADDRESS; port 0 takes a free one")
-    };
-    let listener = tokio::net::TcpListener::bind(options.listen).await.map_err(failed)?;
-    let addr = listener.local_addr().map_err(failed)?;
+    })
+}
+
+/// Serves `options.dir`, whose `lock` we have, on `listener`.
+async fn run(options: Options, lock: std::fs::File, listener: TcpListener) -> Result<Running> {
+    let addr = listener.local_addr().map_err(|error| Error::failed("the socket has no address").cause(error))?;
     let store = Arc::new(store::Store::open(&options.dir)?);
     let reports = Arc::new(reports::Reports::open(&store, &options.dir, options.tags.as_deref())?);
     let pace =
