@@ -314,7 +314,7 @@ state_dir = \"/var/lib/logweir\"
 [service]
 {}
 {}[upload]
-# gzip level, 1 (fastest) to 9 (smallest); auto follows the bottleneck.
+# gzip level, 1 (fastest) to 12 (smallest); auto follows the bottleneck.
 level = \"auto\"
 spool_max = \"20GiB\"
 # bandwidth = \"50MB\"

@@ -89,7 +89,7 @@ pub struct Upload {
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Level {
-    /// 1 to 9.
+    /// 1 to 12.
     Number(i64),
     /// `auto`.
     Word(String),

@@ -170,10 +170,15 @@ pub struct Network {
 /// How hard to compress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// gzip's own default.
+    /// Follows the bottleneck.
     Auto,
-    /// 1 (fastest) to 9 (smallest).
+    /// 1 (fastest) to [`Level::STRONGEST`] (smallest).
     Fixed(u8),
+}
+
+impl Level {
+    /// The level that compresses most.
+    pub const STRONGEST: u8 = 12;
 }
 
 /// How shipping behaves.

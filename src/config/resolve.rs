@@ -276,10 +276,14 @@ impl Resolver<'_> {
         let level = match &typed.level {
             None => Some(Level::Auto),
             Some(file::Level::Word(word)) if word == "auto" => Some(Level::Auto),
-            Some(file::Level::Number(n)) => u8::try_from(*n).ok().filter(|n| (1..=9).contains(n)).map(Level::Fixed),
+            Some(file::Level::Number(n)) => {
+                u8::try_from(*n).ok().filter(|n| (1..=Level::STRONGEST).contains(n)).map(Level::Fixed)
+            }
             Some(file::Level::Word(_)) => None,
         };
-        let level = self.checked("upload.level", level.ok_or("1 to 9, or \"auto\"".to_owned())).unwrap_or(Level::Auto);
+        let level = self
+            .checked("upload.level", level.ok_or(format!("1 to {}, or \"auto\"", Level::STRONGEST)))
+            .unwrap_or(Level::Auto);
         let shown = match level {
             Level::Auto => "auto".to_owned(),
             Level::Fixed(n) => n.to_string(),

@@ -28,7 +28,7 @@ mod pace;
 use deflate::Encoder;
 use flate2::Crc;
 use pace::Follow;
-pub use pace::{Backlog, Pace};
+pub use pace::{Backlog, Pace, STRONGEST};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -47,6 +47,8 @@ const LAST: [u8; 2] = [3, 0];
 struct Piece {
     data: Vec<u8>,
     start: usize,
+    /// It is all of the log.
+    alone: bool,
 }
 
 /// A piece, compressed.
@@ -74,9 +76,9 @@ impl State {
         self.packed.values().map(|packed| packed.bytes.len()).sum()
     }
 
-    fn level(&mut self, number: u64) -> u8 {
+    fn level(&mut self, number: u64, alone: bool) -> u8 {
         let queue = self.ready() as f64 / WAITING as f64;
-        self.pace.level(number, queue, &mut self.follow)
+        self.pace.level(number, alone, queue, &mut self.follow)
     }
 
     /// Finished bytes that only the sink keeps: those after a piece that is still under way do not count.
@@ -128,7 +130,7 @@ impl Shared {
                 state = self.piece.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            let level = state.level(number);
+            let level = state.level(number, piece.alone);
             let out = state.spare.pop().unwrap_or_default();
             drop(state);
             self.room.notify_one();
@@ -233,7 +235,7 @@ impl<W: Write + Send + 'static> GzipWriter<W> {
             packed: Condvar::new(),
             room: Condvar::new(),
         });
-        let filling = Piece { data: Vec::new(), start: 0 };
+        let filling = Piece { data: Vec::new(), start: 0, alone: false };
         // From here on dropping the writer ends the threads that there are.
         let mut writer = Self { shared, workers: Vec::new(), sink: None, threads, filling };
         let shared = Arc::clone(&writer.shared);
@@ -262,6 +264,8 @@ impl<W: Write + Send + 'static> GzipWriter<W> {
     /// What the sink answered, if it failed at any time.
     pub fn finish(mut self) -> io::Result<W> {
         if self.filling.data.len() > self.filling.start {
+            // Nothing stands before the first piece, and this one is the last.
+            self.filling.alone = self.filling.start == 0;
             self.hand_over()?;
         }
         self.shared.lock().ended = true;
@@ -287,7 +291,7 @@ impl<W: Write + Send + 'static> GzipWriter<W> {
         data.reserve(PIECE + lookup::WINDOW);
         data.extend_from_slice(full.get(full.len().saturating_sub(lookup::WINDOW)..).unwrap_or_default());
         let start = data.len();
-        let full = std::mem::replace(&mut self.filling, Piece { data, start });
+        let full = std::mem::replace(&mut self.filling, Piece { data, start, alone: false });
         let number = state.given;
         state.given += 1;
         state.pieces.push_back((number, full));

@@ -343,6 +343,8 @@ pub(super) fn destination(feed: &Feed) -> (&str, bool) {
     }
 }
 
+const _: () = assert!(Level::STRONGEST == super::gzip::STRONGEST, "what may be configured is what there is");
+
 fn pace(shared: &Shared, feed: &Feed) -> Option<Pace> {
     match shared.upload.level {
         _ if !feed.gzip => None,

@@ -7,7 +7,7 @@
 #[allow(dead_code, reason = "each bench uses a part of it")]
 mod logs;
 
-use logweir::ship::gzip::{Backlog, GzipWriter, Pace};
+use logweir::ship::gzip::{Backlog, GzipWriter, Pace, STRONGEST};
 use std::io::{Error, Result, Write, stdout};
 use std::time::{Duration, Instant};
 
@@ -68,21 +68,22 @@ fn main() -> Result<()> {
 
 fn measure(kind: &str, log: &[u8], rate: u32, rounds: u64) -> Result<()> {
     // Auto stands last.
-    let mut best = [(f64::MAX, 0.0); 10];
+    const AUTO: usize = STRONGEST as usize;
+    let mut best = [(f64::MAX, 0.0); AUTO + 1];
     for _ in 0..rounds {
         // Levels stronger than one that took twice the best time are slower still.
         let mut limit = f64::MAX;
         for (at, slot) in best.iter_mut().enumerate() {
-            if at < 9 && limit <= 0.0 {
+            if at < AUTO && limit <= 0.0 {
                 continue;
             }
-            let pace = if at < 9 { Pace::Fixed(at as u8 + 1) } else { Pace::Auto(Backlog::default()) };
+            let pace = if at < AUTO { Pace::Fixed(at as u8 + 1) } else { Pace::Auto(Backlog::default()) };
             let (seconds, bytes) = pack(log, pace, rate)?;
             *slot = (slot.0.min(seconds), bytes);
             limit = if seconds > 2.0 * limit { 0.0 } else { limit.min(seconds) };
         }
     }
-    let (auto, best) = (best[9], &best[..9]);
+    let (auto, best) = (best[AUTO], &best[..AUTO]);
     let level = best.iter().position(|(seconds, _)| *seconds <= fastest(best)).unwrap_or_default() + 1;
     let speed = log.len() as f64 / 1e6 / auto.0;
     writeln!(

@@ -8,7 +8,7 @@
 
 mod logs;
 
-use logweir::ship::gzip::{GzipWriter, Pace};
+use logweir::ship::gzip::{GzipWriter, Pace, STRONGEST};
 use std::fs::File;
 use std::io::{Error, Read, Result, Seek, SeekFrom, Write, stdout};
 use std::path::{Path, PathBuf};
@@ -94,7 +94,7 @@ fn main() -> Result<()> {
 
 /// The child: reads, hashes and packs a log to its output.
 fn pack(level: u32, log: &str) -> Result<()> {
-    let mut gzip = GzipWriter::new(stdout(), None, Pace::Fixed(u8::try_from(level).unwrap_or(9)))?;
+    let mut gzip = GzipWriter::new(stdout(), None, Pace::Fixed(u8::try_from(level).unwrap_or(STRONGEST)))?;
     let (mut file, mut hash, mut buffer) = (File::open(log)?, blake3::Hasher::new(), vec![0; 1 << 20]);
     loop {
         let count = file.read(&mut buffer)?;
@@ -124,7 +124,7 @@ fn runners(log: &Path) -> Result<Vec<Runner>> {
             all.push(runner(tool.name, level, tool.name.into(), args));
         }
     }
-    for level in 1..=9 {
+    for level in 1..=STRONGEST {
         let args = vec!["pack".to_owned(), level.to_string(), log.clone()];
         all.push(runner(OURS, level, std::env::current_exe()?, args));
     }

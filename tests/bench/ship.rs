@@ -13,6 +13,7 @@ use discard::Discard;
 use logweir::ship::gzip::{GzipWriter, Pace};
 use std::fs::File;
 use std::io::{Error, Read, Result, Write, stdout};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -72,7 +73,8 @@ impl Site {
     fn new(dir: &Path, rate: Option<u64>, upload: &str) -> Result<Site> {
         let site = Site { dir: dir.to_path_buf(), service: Discard::start(rate)? };
         std::fs::create_dir_all(site.logs())?;
-        std::fs::write(dir.join("token"), "0123456789abcdef")?;
+        let mut token = File::options().write(true).create(true).truncate(true).mode(0o600).open(dir.join("token"))?;
+        token.write_all(b"0123456789abcdef")?;
         let addr = site.service.addr;
         let text = format!(
             "[service]\nurl = \"http://{addr}\"\nallow_hosts = [\"127.0.0.1\"]\n[auth]\ntoken_file = \"token\"\n[upload]\n{upload}\n\

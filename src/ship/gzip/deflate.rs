@@ -3,6 +3,7 @@
 //! Parsers tell a span at a time. A span becomes a block of its own only where the log has changed so much that codes
 //! of its own pay for their header; otherwise it joins the block before it.
 
+use super::STRONGEST;
 use super::bits::Bits;
 use super::huffman::{Counts, Plan, Prices, Step};
 use super::{chains, chains::Chains, greedy::Greedy, optimal, optimal::Optimal};
@@ -15,16 +16,19 @@ const SPAN: usize = 1 << 18;
 const SPAN_OPTIMAL: usize = 1 << 17;
 
 /// The levels, fastest first. Each is there for a level of a tool that it has to match; the bench tells which.
-const LEVELS: [Parser; 9] = [
+const LEVELS: [Parser; STRONGEST as usize] = [
     Parser::Last,
     Parser::LastTwo,
     Parser::Chains(chains::Effort { depth: 4, nice: 20, ahead: 1 }),
-    Parser::Chains(chains::Effort { depth: 13, nice: 30, ahead: 1 }),
+    Parser::Chains(chains::Effort { depth: 11, nice: 30, ahead: 1 }),
     Parser::Chains(chains::Effort { depth: 28, nice: 65, ahead: 1 }),
-    Parser::Chains(chains::Effort { depth: 70, nice: 130, ahead: 1 }),
-    Parser::Chains(chains::Effort { depth: 160, nice: 258, ahead: 2 }),
-    Parser::Optimal(optimal::Effort { depth: 50, nice: 150, passes: 3 }),
-    Parser::Optimal(optimal::Effort { depth: 150, nice: 258, passes: 6 }),
+    Parser::Chains(chains::Effort { depth: 75, nice: 130, ahead: 1 }),
+    Parser::Chains(chains::Effort { depth: 150, nice: 258, ahead: 2 }),
+    Parser::Chains(chains::Effort { depth: 400, nice: 258, ahead: 2 }),
+    Parser::Optimal(optimal::Effort { depth: 12, nice: 130, passes: 2 }),
+    Parser::Optimal(optimal::Effort { depth: 32, nice: 150, passes: 2 }),
+    Parser::Optimal(optimal::Effort { depth: 80, nice: 200, passes: 3 }),
+    Parser::Optimal(optimal::Effort { depth: 300, nice: 258, passes: 6 }),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +55,7 @@ impl Encoder {
         let mut blocks = Blocks { bits: Bits::after(out), data, open: None };
         let mut prices = Prices::usual();
         let mut at = start;
-        match LEVELS[usize::from(level.clamp(1, 9)) - 1] {
+        match LEVELS[usize::from(level.clamp(1, STRONGEST)) - 1] {
             Parser::Last => blocks.greedy(self.last.get_or_insert_with(Greedy::new), start),
             Parser::LastTwo => blocks.greedy(self.last_two.get_or_insert_with(Greedy::new), start),
             Parser::Chains(effort) => {
@@ -71,8 +75,8 @@ impl Encoder {
                 while at < data.len() {
                     let mut steps = Vec::with_capacity(STEPS);
                     let end = data.len().min(at + SPAN_OPTIMAL);
-                    let counts = optimal.parse(data, (at, end), effort, &prices, &mut steps);
-                    prices = blocks.add((at, end), steps, counts);
+                    let counts = optimal.parse(data, (at, end), effort, &mut steps);
+                    blocks.add((at, end), steps, counts);
                     at = end;
                 }
             }
@@ -107,7 +111,7 @@ impl Blocks<'_> {
             let mut counts = Counts::new();
             steps.clear();
             let end = greedy.parse(data, (at, data.len().min(at + SPAN)), &mut steps, &mut counts);
-            Plan::new(&counts).write(&mut self.bits, &data[at..end], &steps);
+            Plan::new(&counts).write(&mut self.bits, data, (at, end), &steps);
             at = end;
         }
     }
@@ -141,7 +145,7 @@ impl Blocks<'_> {
 
     fn close(&mut self) {
         if let Some(open) = self.open.take() {
-            open.plan.write(&mut self.bits, &self.data[open.span.0..open.span.1], &open.steps);
+            open.plan.write(&mut self.bits, self.data, open.span, &open.steps);
         }
     }
 }

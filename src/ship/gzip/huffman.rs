@@ -5,6 +5,7 @@
 //! grow is stored as it is.
 
 use super::bits::Bits;
+use super::lookup::four;
 
 /// So many literals, then `len` bytes again from `dist` back; `len` is 0 in the last step of a block.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,17 @@ impl Counts {
             *count += 1;
         }
         self.distances[distance(dist as u32).0 % 32] += 1;
+    }
+
+    /// How often each symbol of the first code occurs.
+    pub(super) fn symbols(&self) -> [u32; LITERALS] {
+        let mut symbols = [0; LITERALS];
+        symbols[..256].copy_from_slice(&self.literals);
+        symbols[END] = 1;
+        for (&(symbol, ..), &count) in LENGTHS.iter().zip(&self.lengths).skip(3) {
+            symbols[usize::from(symbol)] += count;
+        }
+        symbols
     }
 
     /// The counts of two blocks that become one.
@@ -104,6 +116,12 @@ pub(super) fn distance(dist: u32) -> (usize, u32) {
     }
     let log = 31 - x.leading_zeros();
     ((2 * log + ((x >> (log - 1)) & 1)) as usize, log - 1)
+}
+
+/// The symbol of a copy length and how many extra bits follow it.
+pub(super) fn length_symbol(len: usize) -> (usize, u32) {
+    let (symbol, _, more) = LENGTHS.get(len).copied().unwrap_or_default();
+    (usize::from(symbol), u32::from(more))
 }
 
 /// The symbol of a copy length, its extra bits and their count.
@@ -322,12 +340,9 @@ pub(super) struct Plan {
 impl Plan {
     /// The best code for the counts.
     pub(super) fn new(counts: &Counts) -> Self {
-        let mut symbols = [0_u32; LITERALS];
-        symbols[..256].copy_from_slice(&counts.literals);
-        symbols[END] = 1;
+        let symbols = counts.symbols();
         let mut extra = 0;
-        for (&(symbol, _, more), &count) in LENGTHS.iter().zip(&counts.lengths).skip(3) {
-            symbols[usize::from(symbol)] += count;
+        for (&(_, _, more), &count) in LENGTHS.iter().zip(&counts.lengths).skip(3) {
             extra += u64::from(count) * u64::from(more);
         }
         let mut far = [0_u32; DISTANCES];
@@ -356,11 +371,12 @@ impl Plan {
         prices
     }
 
-    /// Writes the block, which is not the last: `data` is all its bytes, told by `steps`.
-    pub(super) fn write(&self, bits: &mut Bits, data: &[u8], steps: &[Step]) {
-        let stored = (data.len() as u64 + 5 * (data.len() as u64 / 65_535 + 1)) * 8;
+    /// Writes the block, which is not the last: its bytes are `data` from `start` to `end`, told by `steps`.
+    pub(super) fn write(&self, bits: &mut Bits, data: &[u8], (start, end): (usize, usize), steps: &[Step]) {
+        let bytes = &data[start..end];
+        let stored = (bytes.len() as u64 + 5 * (bytes.len() as u64 / 65_535 + 1)) * 8;
         if self.cost >= stored {
-            bits.stored(data);
+            bits.stored(bytes);
             return;
         }
         bits.reserve(self.cost);
@@ -379,7 +395,7 @@ impl Plan {
         for (slot, (code, length)) in tables.distances.iter_mut().zip(distance_codes.iter().zip(self.distances)) {
             *slot = ready(*code, length);
         }
-        write_steps(bits, data, steps, &tables);
+        write_steps(bits, data, start, steps, &tables);
         bits.write(u64::from(codes[END]), u32::from(lengths[END]));
     }
 }
@@ -392,27 +408,52 @@ struct Tables {
 
 const CODE: u32 = 0x00ff_ffff;
 
-fn write_steps(bits: &mut Bits, data: &[u8], steps: &[Step], tables: &Tables) {
-    let mut rest = data;
+impl Tables {
+    /// The bits of four literals one after the other, and how many are those of none, one, two, three and all of them.
+    #[inline(always)]
+    fn literals_of(&self, word: u32) -> (u64, [u32; 5]) {
+        let [a, b, c, d] = word.to_le_bytes().map(|byte| self.literals[usize::from(byte)]);
+        let (one, three) = (a >> 24, c >> 24);
+        let (two, four) = (one + (b >> 24), three + (d >> 24));
+        let front = u64::from(a & CODE) | u64::from(b & CODE) << one;
+        let back = u64::from(c & CODE) | u64::from(d & CODE) << three;
+        (front | back << two, [0, one, two, two + three, two + four])
+    }
+}
+
+/// Nothing is decided by how many literals stand before a copy: that is as good as random, and a loop over them would
+/// mispredict once a step. Four are looked up whatever there is, and as many bits taken as there are.
+fn write_steps(bits: &mut Bits, data: &[u8], start: usize, steps: &[Step], tables: &Tables) {
+    let mut at = start;
     for step in steps {
-        let Some((literals, after)) = rest.split_at_checked(step.literals as usize) else { return };
-        for four in literals.chunks(4) {
-            for byte in four {
-                let code = tables.literals[usize::from(*byte)];
-                bits.put(u64::from(code & CODE), code >> 24);
-            }
+        let mut left = step.literals as usize;
+        loop {
+            let (all, ends) = tables.literals_of(if at + 4 <= data.len() { four(data, at) } else { last(data, at) });
+            let count = ends[left.min(4)];
+            bits.put(all & ((1 << count) - 1), count);
             bits.flush();
+            if left <= 4 {
+                break;
+            }
+            left -= 4;
+            at += 4;
         }
         if step.len > 0 {
             let copy = tables.copies[usize::from(step.len & 511)];
-            bits.put(u64::from(copy & CODE), copy >> 24);
             let dist = u32::from(step.dist);
             let (symbol, more) = distance(dist);
             let code = tables.distances[symbol & 31];
-            bits.put(u64::from(code & CODE), code >> 24);
-            bits.put(u64::from(dist.wrapping_sub(1) & ((1 << more) - 1)), more);
+            let extra = u64::from(dist.wrapping_sub(1) & ((1 << more) - 1));
+            let told = u64::from(code & CODE) | extra << (code >> 24);
+            bits.put(u64::from(copy & CODE) | told << (copy >> 24), (copy >> 24) + (code >> 24) + more);
             bits.flush();
         }
-        rest = after.get(usize::from(step.len)..).unwrap_or_default();
+        at += left + usize::from(step.len);
     }
+}
+
+/// The last bytes of the data, as a word.
+#[cold]
+fn last(data: &[u8], at: usize) -> u32 {
+    data.get(at..).unwrap_or_default().iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))
 }

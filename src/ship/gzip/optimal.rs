@@ -4,7 +4,7 @@
 //! from the end, the cheapest way from each place on is known from the ways after it; what it costs depends on the
 //! codes and these on the ways taken, so it is done again with the codes that came out, a few times.
 
-use super::huffman::{Counts, Plan, Prices, Step, distance};
+use super::huffman::{Counts, Plan, Step, distance, length_symbol};
 use super::lookup::{LONGEST, WINDOW, eight, same};
 
 const HASH: u32 = 16;
@@ -36,6 +36,8 @@ pub(super) struct Optimal {
     /// Cheapest bits from each place to the end of the block, and the first step of that way.
     costs: Vec<f32>,
     ways: Vec<(u16, u16)>,
+    /// What the symbols of the last span cost.
+    last: Costs,
 }
 
 /// What the symbols cost, as the search adds it up.
@@ -46,13 +48,33 @@ struct Costs {
 }
 
 impl Costs {
-    fn new(prices: &Prices) -> Self {
+    /// What logs cost before anything is known of this one.
+    fn usual() -> Self {
+        Self { literals: [6.0; 256], lengths: [8.0; LONGEST + 1], distances: std::array::from_fn(|at| 4.0 + extra(at)) }
+    }
+
+    /// What symbols take that are so frequent; one that did not occur, a bit more than one that did once.
+    fn of(counts: &Counts) -> Self {
+        let bits = |counts: &[u32]| {
+            let all = (counts.iter().sum::<u32>().max(1) as f32).log2();
+            move |count: u32| all - (count as f32).max(0.5).log2()
+        };
+        let symbols = counts.symbols();
+        let (cost, far) = (bits(&symbols), bits(&counts.distances));
         Self {
-            literals: prices.literals.map(f32::from),
-            lengths: std::array::from_fn(|len| f32::from(prices.lengths[len])),
-            distances: prices.distances.map(f32::from),
+            literals: std::array::from_fn(|at| cost(symbols[at])),
+            lengths: std::array::from_fn(|len| {
+                let (symbol, more) = length_symbol(len);
+                cost(symbols[symbol]) + more as f32
+            }),
+            distances: std::array::from_fn(|at| far(counts.distances[at]) + extra(at)),
         }
     }
+}
+
+/// How many extra bits follow a distance symbol.
+fn extra(symbol: usize) -> f32 {
+    (symbol / 2).saturating_sub(1) as f32
 }
 
 impl Optimal {
@@ -67,6 +89,7 @@ impl Optimal {
             ends: Vec::new(),
             costs: Vec::new(),
             ways: Vec::new(),
+            last: Costs::usual(),
         }
     }
 
@@ -80,6 +103,7 @@ impl Optimal {
             self.find(data, at, effort);
         }
         self.known = start;
+        self.last = Costs::usual();
     }
 
     /// Takes the place into its tree; adds what begins alike before it to `found`. Answers the longest.
@@ -140,7 +164,6 @@ impl Optimal {
         data: &[u8],
         (start, end): (usize, usize),
         effort: Effort,
-        prices: &Prices,
         steps: &mut Vec<Step>,
     ) -> Counts {
         self.found.clear();
@@ -159,14 +182,13 @@ impl Optimal {
             self.ends.push(self.found.len() as u32);
         }
         let data = &data[start..end];
-        let mut costs = Costs::new(prices);
         let mut best: Option<(u64, Counts)> = None;
         let mut tried = Vec::new();
         for _ in 0..effort.passes {
-            self.cheapest(data, &costs);
+            self.cheapest(data);
             let counts = self.walk(data, &mut tried);
             let plan = Plan::new(&counts);
-            costs = Costs::new(&plan.prices());
+            self.last = Costs::of(&counts);
             if best.as_ref().is_none_or(|(cost, _)| plan.cost() < *cost) {
                 best = Some((plan.cost(), counts));
                 std::mem::swap(steps, &mut tried);
@@ -178,19 +200,20 @@ impl Optimal {
     }
 
     /// The cheapest way from each place to the end.
-    fn cheapest(&mut self, data: &[u8], costs: &Costs) {
-        let n = data.len();
+    fn cheapest(&mut self, data: &[u8]) {
+        let (n, costs) = (data.len(), &self.last);
         self.costs.clear();
         self.costs.resize(n + 1, 0.0);
         self.ways.clear();
         self.ways.resize(n, (0, 0));
+        let mut to = self.found.len();
         for at in (0..n).rev() {
             let (now, after) = self.costs.split_at_mut(at + 1);
             let mut least = costs.literals[usize::from(data[at])] + after[0];
             let mut way = (1, 0);
             let from = at.checked_sub(1).map_or(0, |before| self.ends[before]) as usize;
             let mut shorter = 2;
-            for &(len, dist) in &self.found[from..self.ends[at] as usize] {
+            for &(len, dist) in &self.found[from..to] {
                 let longest = usize::from(len).min(n - at);
                 if longest <= shorter {
                     break;
@@ -198,14 +221,17 @@ impl Optimal {
                 let far = costs.distances[distance(u32::from(dist)).0 % 32];
                 // Copies of every length up to this one: `after[len - 1]` is what is left after it.
                 let (rests, lengths) = (&after[shorter..longest], &costs.lengths[shorter + 1..=longest]);
-                let cheapest = least_sum(rests, lengths);
-                if cheapest + far < least {
-                    least = cheapest + far;
-                    let place = rests.iter().zip(lengths).position(|(rest, own)| rest + own == cheapest);
-                    way = ((shorter + 1 + place.unwrap_or(0)) as u16, dist);
+                if rests.len() < LANES || least_sum(rests, lengths) + far < least {
+                    for (more, (rest, own)) in rests.iter().zip(lengths).enumerate() {
+                        if rest + own + far < least {
+                            least = rest + own + far;
+                            way = ((shorter + 1 + more) as u16, dist);
+                        }
+                    }
                 }
                 shorter = longest;
             }
+            to = from;
             now[at] = least;
             self.ways[at] = way;
         }
@@ -232,16 +258,18 @@ impl Optimal {
     }
 }
 
+/// Numbers that are added at once.
+const LANES: usize = 4;
+
 /// The least sum of two numbers at the same place; in lanes, so that it becomes vector code.
 #[inline]
 fn least_sum(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 8;
     let least = |x: f32, y: f32| if x < y { x } else { y };
     let mut lanes = [f32::MAX; LANES];
-    let (eights_a, eights_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest = eights_a.remainder().iter().zip(eights_b.remainder());
+    let (fours_a, fours_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest = fours_a.remainder().iter().zip(fours_b.remainder());
     let rest = rest.map(|(x, y)| x + y).fold(f32::MAX, least);
-    for (x, y) in eights_a.zip(eights_b) {
+    for (x, y) in fours_a.zip(fours_b) {
         for lane in 0..LANES {
             lanes[lane] = least(x[lane] + y[lane], lanes[lane]);
         }

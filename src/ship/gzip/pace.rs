@@ -13,28 +13,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Levels run from 1 to this.
-const STRONGEST: u8 = 9;
-/// The level of the first piece, when nothing is known: small files end here, and gain from it.
-const FIRST: u8 = 5;
+pub const STRONGEST: u8 = 12;
+/// The least level of a log that is one piece: the wire cannot be told from it, and packing it takes no time to speak of.
+const ALONE: u8 = 5;
 
 /// How strongly to compress.
 #[derive(Clone, Debug)]
 pub enum Pace {
-    /// 1, the fastest, to 9, the smallest.
+    /// 1, the fastest, to [`STRONGEST`], the smallest.
     Fixed(u8),
     /// By what waits: finished pieces in the writer, and packed bytes on their way after it.
     Auto(Backlog),
 }
 
 impl Pace {
-    /// The level for the piece of this number, when the writer's own queue is so full (0 to 1).
-    pub(super) fn level(&self, number: u64, queue: f64, follow: &mut Follow) -> u8 {
+    /// The level for the piece of this number, when the writer's own queue is so full (0 to 1). A first piece must not
+    /// take longer than others, since nothing can be sent before it; unless nothing else will be.
+    pub(super) fn level(&self, number: u64, alone: bool, queue: f64, follow: &mut Follow) -> u8 {
         let backlog = match self {
             Self::Fixed(level) => return *level,
             Self::Auto(backlog) => backlog.share().clamp(0.0, 1.0),
         };
         let level = (1 + (backlog * f64::from(STRONGEST - 1)).round() as u8).max(follow.next(number, queue));
-        if number == 0 { level.max(FIRST) } else { level }
+        if alone { level.max(ALONE) } else { level }
     }
 }
 
@@ -53,7 +54,7 @@ const LOW: f64 = 0.5;
 const FULL: f64 = 0.8;
 /// Pieces after which a higher level has had its effect; four times as many from this level on, where each takes long.
 const EFFECT: u64 = 4;
-const LONG: u8 = 7;
+const LONG: u8 = 9;
 
 impl Follow {
     pub(super) fn new() -> Self {
@@ -127,8 +128,8 @@ mod tests {
     use super::*;
 
     /// Packing speed (MB/s of log) and ratio of the levels, as they were once measured: only their order matters.
-    const SPEED: [f64; 9] = [470.0, 330.0, 175.0, 130.0, 108.0, 80.0, 40.0, 7.0, 5.0];
-    const RATIO: [f64; 9] = [4.1, 4.3, 4.77, 5.0, 5.12, 5.22, 5.4, 5.6, 5.63];
+    const SPEED: [f64; 12] = [470.0, 330.0, 175.0, 130.0, 108.0, 80.0, 40.0, 30.0, 12.0, 8.0, 6.0, 4.0];
+    const RATIO: [f64; 12] = [4.1, 4.3, 4.77, 5.0, 5.12, 5.22, 5.4, 5.42, 5.6, 5.61, 5.62, 5.63];
 
     /// Packs 2 GB in pieces of 1 MB on two simulated cores; answers seconds. Pieces leave in order, and the queue holds
     /// 4 MB, like the writer's.
@@ -149,7 +150,7 @@ mod tests {
             }
             let waits = pieces[begin..].iter().filter(|piece| piece.2 > now).take_while(|piece| piece.0 <= now);
             let queue = waits.map(|piece| piece.1).sum::<f64>() / 4.0;
-            let level = usize::from(pace.level(number, queue, &mut follow)) - 1;
+            let level = usize::from(pace.level(number, false, queue, &mut follow)) - 1;
             let done = now + 2.0 / SPEED[level];
             cores[core] = done;
             sent = sent.max(done) + 1.0 / RATIO[level] / wire;
@@ -161,7 +162,7 @@ mod tests {
     #[test]
     fn auto_is_within_a_twentieth_of_the_best_fixed_level_at_any_wire() {
         for wire in [0.5, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0, 100.0, 150.0, 400.0] {
-            let best = (1..=9).map(|level| simulate(&Pace::Fixed(level), wire)).fold(f64::MAX, f64::min);
+            let best = (1..=STRONGEST).map(|level| simulate(&Pace::Fixed(level), wire)).fold(f64::MAX, f64::min);
             let auto = simulate(&Pace::Auto(Backlog::default()), wire);
             assert!(auto <= best * 1.05, "{wire} MB/s: auto {auto:.2} s, best {best:.2} s");
         }
@@ -171,12 +172,12 @@ mod tests {
     fn what_waits_after_the_writer_counts_too() {
         let backlog = Backlog::new(100, 200);
         let pace = Pace::Auto(backlog.clone());
-        let level = |number, queue| pace.level(number, queue, &mut Follow::new());
+        let level = |number, queue| pace.level(number, false, queue, &mut Follow::new());
         assert_eq!(level(9, 0.0), 1);
         backlog.added(100);
         assert_eq!(level(9, 0.0), 1, "this much is always on its way");
         backlog.added(50);
-        assert_eq!(level(9, 0.0), 5);
+        assert_eq!(level(9, 0.0), 7);
         backlog.added(1000);
         assert_eq!(level(9, 0.0), STRONGEST);
         backlog.gone(5000);
@@ -184,9 +185,9 @@ mod tests {
     }
 
     #[test]
-    fn the_first_piece_is_packed_well_because_small_files_have_no_other() {
-        let level = |pace: Pace, number| pace.level(number, 0.0, &mut Follow::new());
+    fn a_log_of_one_piece_is_packed_well_and_a_first_piece_holds_nothing_up() {
+        let level = |pace: Pace, alone| pace.level(0, alone, 0.0, &mut Follow::new());
         let auto = || Pace::Auto(Backlog::default());
-        assert_eq!((level(auto(), 0), level(auto(), 1), level(Pace::Fixed(2), 0)), (FIRST, 1, 2));
+        assert_eq!((level(auto(), true), level(auto(), false), level(Pace::Fixed(2), true)), (ALONE, 1, 2));
     }
 }

@@ -66,11 +66,11 @@ fn unpack(bytes: &[u8]) -> Vec<u8> {
 
 /// One level of each parser, and the one that follows the sink: for tests on much text.
 fn parsers() -> impl Iterator<Item = Pace> {
-    [1, 2, 5, 9].map(Pace::Fixed).into_iter().chain([Pace::Auto(Backlog::default())])
+    [1, 2, 5, 10].map(Pace::Fixed).into_iter().chain([Pace::Auto(Backlog::default())])
 }
 
 fn levels() -> impl Iterator<Item = Pace> {
-    (1..=9).map(Pace::Fixed).chain([Pace::Auto(Backlog::default())])
+    (1..=STRONGEST).map(Pace::Fixed).chain([Pace::Auto(Backlog::default())])
 }
 
 #[track_caller]

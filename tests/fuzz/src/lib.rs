@@ -5,6 +5,9 @@ use logweir::logs::{
     vendor,
 };
 
+use logweir::ship::gzip::{GzipWriter, Pace, STRONGEST};
+use std::io::{Read, Write};
+
 pub mod block;
 
 /// Late in 2026, in microseconds: completes dates without a year.
@@ -122,6 +125,25 @@ pub fn timestamp(data: &[u8]) {
     let (date, time, zone) = (parts.next(), parts.next(), parts.next());
     sane(clock.join(date.unwrap_or_default(), time.unwrap_or_default(), zone.unwrap_or_default()));
     sane(clock.zoned(date.unwrap_or_default(), zone.unwrap_or_default()));
+}
+
+/// Any bytes packed and read again, at the level and in the portions that the first two bytes choose.
+pub fn gzip(data: &[u8]) {
+    let [level, portion, text @ ..] = data else { return };
+    // What is short is repeated with little changes, so that copies of all lengths and distances are met.
+    let mut log = text.to_vec();
+    for turn in 1..=portion % 32 {
+        log.extend(text.iter().enumerate().map(|(at, byte)| if at % 97 == usize::from(turn) { turn } else { *byte }));
+    }
+    let pace = Pace::Fixed(level % STRONGEST + 1);
+    let mut writer = GzipWriter::new(Vec::new(), Some(1), pace).expect("threads");
+    for part in log.chunks(usize::from(*portion) * 64 + 1) {
+        writer.write_all(part).expect("memory does not fail");
+    }
+    let packed = writer.finish().expect("memory does not fail");
+    let (mut member, mut back) = (flate2::bufread::GzDecoder::new(&packed[..]), Vec::new());
+    member.read_to_end(&mut back).expect("one gzip member");
+    assert!(member.into_inner().is_empty() && back == log, "something else came back");
 }
 
 /// What a log came to: every record as JSON, every reject by its reason.

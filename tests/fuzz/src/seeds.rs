@@ -38,6 +38,9 @@ fn main() -> std::io::Result<()> {
             }
             write(&into.join("input"), &name, &[&text])?;
             write(&into.join("detect"), &name, &[&text])?;
+            for level in 0..12 {
+                write(&into.join("gzip"), &format!("{name}-{level}"), &[&[level, 5], &text[..text.len().min(2000)]])?;
+            }
             for (at, line) in text.split(|c| *c == b'\n').enumerate() {
                 write(&into.join("envelope"), &format!("{name}-{at}"), &[line])?;
                 write(&into.join("timestamp"), &format!("{name}-{at}"), &[&line[..line.len().min(40)]])?;
