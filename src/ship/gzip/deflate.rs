@@ -25,7 +25,7 @@ const LEVELS: [Parser; STRONGEST as usize] = [
     Parser::Chains(chains::Effort { depth: 75, nice: 130, ahead: 1 }),
     Parser::Chains(chains::Effort { depth: 150, nice: 258, ahead: 2 }),
     Parser::Chains(chains::Effort { depth: 400, nice: 258, ahead: 2 }),
-    Parser::Optimal(optimal::Effort { depth: 12, nice: 130, passes: 2 }),
+    Parser::Optimal(optimal::Effort { depth: 8, nice: 130, passes: 1 }),
     Parser::Optimal(optimal::Effort { depth: 32, nice: 150, passes: 2 }),
     Parser::Optimal(optimal::Effort { depth: 80, nice: 200, passes: 3 }),
     Parser::Optimal(optimal::Effort { depth: 300, nice: 258, passes: 6 }),
