@@ -1,5 +1,6 @@
 //! A look whether the service answers at all, and what its clock says: no call of the API, no sign-in, no retry.
 
+use super::retry::patiently;
 use super::transport::transport_failure;
 use super::{Failure, FailureKind, Service};
 use jiff::{SignedDuration, Timestamp};
@@ -23,7 +24,8 @@ impl Service {
         let host = self.inner.base.host_str().unwrap_or_default();
         let started = Instant::now();
         let request = self.inner.api.get(self.endpoint("/favicon.ico")).timeout(patience).send();
-        let response = request.await.map_err(|error| {
+        let answer = patiently(&format!("an answer from {host}"), patience, || true, request).await;
+        let response = answer.map_err(|error| {
             let failure = transport_failure(error, host);
             let kind = if failure.kind == FailureKind::MaybeDone { FailureKind::Unreachable } else { failure.kind };
             Failure { kind, ..failure }

@@ -12,11 +12,15 @@ use crate::ledger::ReadyFile;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Files looked at in one go.
 const BATCH: usize = 1_000;
+/// Bytes copied between two looks at whether to stop.
+const PIECE: u64 = 8 << 20;
 /// Numbers tried behind a name that the archive has already.
 const MOST_NAMES: u32 = 100_000;
 
@@ -41,14 +45,18 @@ impl Shared {
         }
         let mut failed = Vec::new();
         for file in self.ledger.ready(BATCH)? {
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
             let Some(feed) = self.feed(&file.tenant, &file.feed) else { continue };
             if feed.after_confirmed && !file.confirmed {
                 continue;
             }
-            match put_away(&feed.after, &file) {
+            match put_away(&feed.after, &file, &self.stop) {
                 Ok(true) => self.ledger.put_away(file.id)?,
                 // It was renamed or replaced: the scan finds it where it is now, if it still is.
                 Ok(false) => self.ledger.lost(file.id)?,
+                Err(_) if self.stop.load(Ordering::Relaxed) => break,
                 Err(error) => failed.push((file.path.display().to_string(), error)),
             }
         }
@@ -57,7 +65,7 @@ impl Shared {
 }
 
 /// Does it; whether nothing is left to do.
-fn put_away(after: &After, file: &ReadyFile) -> Result<bool> {
+fn put_away(after: &After, file: &ReadyFile, stop: &AtomicBool) -> Result<bool> {
     let failed = |what: &str, error: std::io::Error| {
         Error::failed(format!("shipped, but cannot {what} {}", file.path.display()))
             .cause(error)
@@ -77,20 +85,20 @@ fn put_away(after: &After, file: &ReadyFile) -> Result<bool> {
         After::Delete => std::fs::remove_file(&file.path).map_err(|error| failed("delete", error))?,
         After::Archive(dir) => {
             std::fs::create_dir_all(dir).map_err(|error| failed("make the archive for", error))?;
-            archive(file, dir).map_err(|error| failed("archive", error))?;
+            archive(file, dir, stop).map_err(|error| failed("archive", error))?;
         }
     }
     Ok(true)
 }
 
-fn archive(file: &ReadyFile, dir: &Path) -> std::io::Result<()> {
+fn archive(file: &ReadyFile, dir: &Path, stop: &AtomicBool) -> std::io::Result<()> {
     match into(&file.path, &file.path, dir) {
         Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {}
         moved => return moved.map(|_| ()),
     }
     // Another file system: a whole copy beside its final name first, and the source goes last.
     let beside = dir.join(format!(".logweir-{}.part", std::process::id()));
-    let copied = copy(file, &beside).and_then(|()| into(&beside, &file.path, dir));
+    let copied = copy(file, &beside, stop).and_then(|()| into(&beside, &file.path, dir));
     if copied.is_err() {
         // The space is worth more than half a copy.
         let _ = std::fs::remove_file(&beside);
@@ -100,11 +108,15 @@ fn archive(file: &ReadyFile, dir: &Path) -> std::io::Result<()> {
     std::fs::remove_file(&file.path)
 }
 
-fn copy(file: &ReadyFile, to: &Path) -> std::io::Result<()> {
+fn copy(file: &ReadyFile, to: &Path, stop: &AtomicBool) -> std::io::Result<()> {
     let changed = || std::io::Error::other("it changed meanwhile");
     let mut from = open(&file.path, &file.mark)?.ok_or_else(changed)?;
     let mut target = File::create(to)?;
-    std::io::copy(&mut from, &mut target)?;
+    while std::io::copy(&mut from.by_ref().take(PIECE), &mut target)? > 0 {
+        if stop.load(Ordering::Relaxed) {
+            return Err(std::io::Error::other("asked to stop"));
+        }
+    }
     let meta = from.metadata()?;
     if mark(&meta) != file.mark || target.metadata()?.len() != file.mark.size {
         return Err(changed());
@@ -144,6 +156,8 @@ mod tests {
     use super::*;
     use crate::domain::TenantName;
 
+    static GO_ON: AtomicBool = AtomicBool::new(false);
+
     fn ready(path: PathBuf) -> ReadyFile {
         let mark = mark(&std::fs::metadata(&path).unwrap());
         ReadyFile { id: 1, tenant: TenantName::default_tenant(), feed: "f".to_owned(), path, mark, confirmed: true }
@@ -153,7 +167,7 @@ mod tests {
         for content in ["one", "two"] {
             let source = dir.join("access.log.1");
             std::fs::write(&source, content).unwrap();
-            assert!(put_away(&After::Archive(archive.to_path_buf()), &ready(source.clone())).unwrap());
+            assert!(put_away(&After::Archive(archive.to_path_buf()), &ready(source.clone()), &GO_ON).unwrap());
             assert!(!source.exists());
         }
         assert_eq!(std::fs::read_to_string(archive.join("access.log.1")).unwrap(), "one");
@@ -175,6 +189,17 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_that_is_stopped_leaves_the_source_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let Ok(other) = tempfile::tempdir_in("/dev/shm") else { return };
+        let source = dir.path().join("access.log.1");
+        std::fs::write(&source, "one").unwrap();
+        let after = After::Archive(other.path().to_path_buf());
+        assert!(put_away(&after, &ready(source.clone()), &AtomicBool::new(true)).is_err());
+        assert!(source.exists() && std::fs::read_dir(other.path()).unwrap().count() == 0);
+    }
+
+    #[test]
     fn a_name_that_is_another_file_now_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("access.log.1");
@@ -183,7 +208,7 @@ mod tests {
         std::fs::rename(&path, dir.path().join("access.log.2")).unwrap();
         std::fs::write(&path, "not yet shipped").unwrap();
         for after in [After::Delete, After::Archive(dir.path().join("archive"))] {
-            assert!(!put_away(&after, &shipped).unwrap());
+            assert!(!put_away(&after, &shipped, &GO_ON).unwrap());
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "not yet shipped");
     }

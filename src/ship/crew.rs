@@ -453,7 +453,13 @@ impl Worker {
 
     /// One look at the counters; tells whether something that was uncertain is decided.
     async fn look(&mut self) -> bool {
-        match self.shared.look(&self.tenant, &self.service, &self.book).await {
+        let look = tokio::select! {
+            biased;
+            // Nothing is lost by not knowing yet; a service that takes minutes to answer holds no end up.
+            () = self.shared.halted() => return false,
+            look = self.shared.look(&self.tenant, &self.service, &self.book) => look,
+        };
+        match look {
             Ok(look) => {
                 for (source, error) in look.rejected {
                     self.leave(source, error);

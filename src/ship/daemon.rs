@@ -21,6 +21,8 @@ const DEAF_SCAN: Duration = Duration::from_secs(10);
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// How long a round may take to end when asked to stop.
 const GRACE: Duration = Duration::from_secs(6);
+/// How much longer the workers may take.
+const PARKING: Duration = Duration::from_secs(2);
 
 /// Ships until `stop` resolves; what is cut off goes on at the next start.
 ///
@@ -73,5 +75,9 @@ pub async fn run(ship: &Ship, stop: impl Future<Output = ()>) -> Result<()> {
             alarm.arm();
         }
     }
-    crew.park().await.map(|_| ())
+    // The workers began to park when the round was asked to end; none of them may hold the end up.
+    match tokio::time::timeout(GRACE + PARKING, crew.park()).await {
+        Ok(parked) => parked.map(|_| ()),
+        Err(_) => Ok(()),
+    }
 }

@@ -186,14 +186,21 @@ fn a_watcher_outlasts_an_outage_and_sends_what_came_meanwhile() {
 
 #[test]
 fn sigterm_parks_what_is_under_way_and_ends_within_ten_seconds() {
-    for (call, stage) in [("upload_url", "packed"), ("put_blob", "packed"), ("done_upload", "finalising")] {
+    // The call that takes a minute, which of its kind, the stage meanwhile, and how long after that it is under way.
+    let rows = [
+        ("upload_url", 1, "packed", 150),
+        ("put_blob", 1, "packed", 150),
+        ("done_upload", 1, "finalising", 150),
+        ("streams", 2, "finalised", 1_000),
+    ];
+    for (call, nth, stage, later) in rows {
         for command in ["watch", "upload"] {
             let mut site = Site::new();
             site.sandbox.write("logs/a.log", &log(1, 20));
-            respawn(&mut site, &fault(call, 1, "delay = \"60s\""), &[]);
+            respawn(&mut site, &fault(call, nth, "times = 1000\ndelay = \"60s\""), &[]);
             let mut run = start(&site, command);
             wait_for(call, || stages(&site) == [stage]);
-            std::thread::sleep(Duration::from_millis(150));
+            std::thread::sleep(Duration::from_millis(later));
             run.signal("-TERM");
             let code = run.ends_within(Duration::from_secs(10)).code();
             assert_eq!(code, Some(if command == "watch" { 0 } else { 130 }), "{command} at {call}");
