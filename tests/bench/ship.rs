@@ -281,7 +281,10 @@ fn many(site: &Site, from: usize, count: usize) -> Result<()> {
     for number in from..from + count {
         let mut file = File::create(site.logs().join(format!("{number}.log")))?;
         let line = |at: usize| lines[(number * 7 + at) % lines.len()];
-        file.write_all(format!("# {number}\n").as_bytes())?;
+        writeln!(
+            file,
+            "1795158014.000 87 192.0.2.10 TCP_TUNNEL/200 {number} CONNECT www.example.com:443 - HIER_NONE/- -"
+        )?;
         for at in 0..20 {
             file.write_all(line(at))?;
         }

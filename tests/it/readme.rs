@@ -53,8 +53,19 @@ fn every_flag_named_exists() {
         .map(|word| word.trim_matches(['`', ',', '.', ';', ':', '(', ')']))
         .filter(|w| w.starts_with("--") && w.len() > 3)
     {
-        // Of cargo, systemctl and useradd.
-        let others = ["--release", "--path", "--now", "--system", "--groups", "--home-dir", "--create-home"];
+        // Of cargo, the benches, systemctl and useradd.
+        let others = [
+            "--release",
+            "--path",
+            "--bench",
+            "--mib",
+            "--rounds",
+            "--now",
+            "--system",
+            "--groups",
+            "--home-dir",
+            "--create-home",
+        ];
         assert!(others.contains(&flag) || help.contains(flag), "{flag} is in README but in no help text");
     }
 }
