@@ -362,6 +362,74 @@ mod tests {
     }
 
     #[test]
+    fn hostile_lines_are_read_as_whole_chunks_and_line_by_line_alike() {
+        use crate::logs::{Position, Visit, feed};
+        #[derive(Default)]
+        struct Seen(Vec<String>);
+        impl Visit for Seen {
+            fn line(&mut self, _: Position, _: &[u8], line: &Line<'_>) {
+                self.0.push(format!("{line:?}"));
+            }
+            fn merge(&mut self, later: Seen) {
+                self.0.extend(later.0);
+            }
+        }
+        let rows = [
+            (
+                "kind = \"delimited\"\nquote = \"'\"\nzone = \"+02:00\"",
+                "1, src_ip = 2, url = 3",
+                "2024-03-05 10:15:30,192.0.2.7,'a,''b'",
+            ),
+            (
+                "kind = \"delimited\"",
+                "\"t\", src_ip = \"source\", url = \"u\"",
+                "t,source,u\n2024-03-05 10:15:30,192.0.2.7,\"a\"",
+            ),
+            (
+                "kind = \"delimited\"\nseparator = \" \"\nsyslog = true\ntime_format = \"%d.%m.%Y-%H:%M\"",
+                "1, src_ip = 2, url = 3",
+                "<1>Mar  5 10:15:30 h 05.03.2024-10:15 192.0.2.7 [a b]",
+            ),
+            (
+                "kind = \"key-value\"\nseparator = \"|\"\ntime_format = \"%b %d %H:%M:%S\"",
+                "\"t\", src_ip = \"s\", url = \"u\"",
+                "t=Mar 5 10:15:30|s=192.0.2.7|u=\"a\\\"b\"",
+            ),
+            (
+                "kind = \"key-value\"\nseparator = \", \"\nassign = \": \"",
+                "\"t\", src_ip = \"s\", url = \"u\"",
+                "t: 2024-03-05 10:15:30, s: 192.0.2.7, u: a, b",
+            ),
+        ];
+        for (how, fields, good) in rows {
+            let format = format(&format!("name = \"X\"\n{how}\nfields = {{ time = {fields} }}"));
+            let mut text = Vec::new();
+            // Every truncation, each with a byte of its own turned into one that means something to some layout.
+            for end in 0..good.len() {
+                let mut line = good.as_bytes()[..end].to_vec();
+                text.extend_from_slice(&line);
+                text.push(b'\n');
+                for nasty in *b"\0\"'=|, :%\xff" {
+                    if let Some(last) = line.last_mut() {
+                        *last = nasty;
+                    }
+                    text.extend_from_slice(&line);
+                    text.extend_from_slice(good.as_bytes());
+                    text.push(b'\n');
+                }
+            }
+            let (mut whole, mut pieces) = (Seen::default(), Seen::default());
+            feed(&mut Parser::read_at(format, 1_795_190_400_000_000), Position::default(), &text, &mut whole);
+            let (mut parser, mut at) = (Parser::read_at(format, 1_795_190_400_000_000), Position::default());
+            for line in text.split_inclusive(|c| *c == b'\n') {
+                at = feed(&mut parser, at, line, &mut pieces);
+            }
+            assert!(whole.0 == pieces.0, "{how}");
+            assert!(whole.0.iter().any(|line| line.starts_with("Record")), "{how}");
+        }
+    }
+
+    #[test]
     fn the_same_layout_is_one_format_and_a_mistaken_one_none() {
         let layouts = Layouts::default();
         let text = "name = \"X\"\nkind = \"delimited\"\nfields = { time = 1, src_ip = 2, host = 3 }";
