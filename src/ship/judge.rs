@@ -26,8 +26,8 @@ const HELD: &str = "it is held";
 /// What of them says that the log type is not sure.
 const DOUBT: &str = "its log type is not sure";
 
-/// Bytes judged line by line; logs up to this size are judged whole.
-const WHOLE: u64 = 64 << 20;
+/// Bytes judged line by line; logs up to this size are judged whole: what is longer would cost more than it tells.
+const WHOLE: u64 = 4 << 20;
 /// What is taken or left out at once beyond that, in bytes.
 const STEP: u64 = 1 << 20;
 /// One step in so many is judged.
