@@ -4,109 +4,139 @@
 //! short), every further label is one more. A hash table maps (node, step) to the child node. A lookup walks down and
 //! ends at the first step that is not there, so an unknown host costs one probe.
 //!
-//! A step of up to fifteen bytes is a number, letters lowered, the length on top: it is compared exactly and at once.
-//! Of the longer ones the last fifteen bytes are the number, and the whole is compared as text.
+//! * A step is a number: its last fifteen bytes, letters lowered, with the length on top. Up to that length the number
+//!   is the step; of a longer one the beginning is compared as text.
+//! * The table is made once and never grows. A bucket has the tags of up to eight nodes in one number, all compared at
+//!   once; the tags of the whole catalogue stay in the nearest cache, and what is unknown is settled there. The nodes
+//!   themselves lie bucket after bucket without a gap.
 
-/// No record, no node.
+use std::collections::HashMap;
+
+/// No record.
 const NONE: u32 = u32::MAX;
 
 /// Where every name starts.
 const ROOT: u32 = 0;
 
-/// The longest step that is a number of its own.
+/// The longest step that its number says whole.
 const SHORT: usize = 15;
 
-/// Marks the number of a longer step, where short ones have their length.
-const LONG: u128 = 0xff << 120;
-
-#[derive(Debug, Clone)]
-struct Node {
-    parent: u32,
-    record: u32,
-    has_children: bool,
-    key: u128,
-    /// The step's text where it is longer than a number.
-    text: Box<[u8]>,
-}
+/// Buckets hold half of this on average.
+const BUCKET: usize = 8;
 
 #[derive(Debug, Clone, Copy)]
-struct Slot {
-    hash: u32,
-    node: u32,
+struct Node {
+    key: u128,
+    parent: u32,
+    /// Its own number, which its children have as their parent.
+    id: u32,
+    /// [`NONE`] where no domain ends.
+    record: u32,
+    /// Where the step's text is, if it is longer than its number.
+    text: u32,
 }
-
-const EMPTY: Slot = Slot { hash: 0, node: NONE };
 
 /// The index over all domains.
 #[derive(Debug)]
 pub(super) struct Names {
-    nodes: Vec<Node>,
-    /// Open addressing; the length is a power of two, at most five eighths of it used.
-    slots: Vec<Slot>,
+    /// The tags of a bucket, the first in the lowest byte; zero where there is none.
+    tags: Box<[u64]>,
+    /// Where a bucket's nodes begin.
+    starts: Box<[u32]>,
+    nodes: Box<[Node]>,
+    texts: Box<[u8]>,
+    /// By number: whether a node has children.
+    parents: Box<[bool]>,
 }
 
 impl Names {
     /// Indexes `(domain, record)` pairs of lower-case domains; of a domain given twice, the later pair counts.
     pub(super) fn build<'d>(domains: impl Iterator<Item = (&'d str, u32)>) -> Names {
-        let root = Node { parent: NONE, record: NONE, has_children: true, key: 0, text: Box::default() };
-        let mut names = Names { nodes: vec![root], slots: vec![EMPTY; 64] };
+        let root = Node { key: 0, parent: NONE, id: ROOT, record: NONE, text: 0 };
+        let (mut nodes, mut parents, mut texts) = (vec![root], vec![true], Vec::new());
+        let mut known: HashMap<(u32, &[u8]), u32, _> = HashMap::with_hasher(foldhash::fast::FixedState::default());
         for (domain, record) in domains {
-            let (mut node, mut rest) = (ROOT, domain.as_bytes());
+            let (mut at, mut rest) = (ROOT, domain.as_bytes());
             loop {
-                let (before, step) = split(rest, if node == ROOT { 2 } else { 1 });
-                let key = key(step);
-                node = names.child(node, key, step).unwrap_or_else(|| names.add(node, key, step));
-                let Some(before) = before else { break };
-                rest = before;
+                let step = step(rest, if at == ROOT { 2 } else { 1 });
+                at = *known.entry((at, step)).or_insert_with(|| {
+                    let (id, text) = (number32(nodes.len()), number32(texts.len()));
+                    if step.len() > SHORT {
+                        texts.extend_from_slice(step);
+                    }
+                    nodes.push(Node { key: key(window(step), step.len()), parent: at, id, record: NONE, text });
+                    parents[at as usize] = true;
+                    parents.push(false);
+                    id
+                });
+                match before(rest, step) {
+                    Some(before) => rest = before,
+                    None => break,
+                }
             }
-            names.nodes[node as usize].record = record;
+            nodes[at as usize].record = record;
         }
-        names
+        Names::laid_out(&nodes[1..], parents, texts)
     }
 
-    fn add(&mut self, parent: u32, key: u128, step: &[u8]) -> u32 {
-        if (self.nodes.len() + 1) * 8 > self.slots.len() * 5 {
-            self.slots = vec![EMPTY; self.slots.len() * 2];
-            for node in 1..self.nodes.len() {
-                self.place(node);
+    /// Puts every node into the bucket that its hash names, or into the next that has room.
+    fn laid_out(nodes: &[Node], parents: Vec<bool>, texts: Vec<u8>) -> Names {
+        let mut buckets = vec![Vec::new(); (nodes.len() * 2 / BUCKET).next_power_of_two()];
+        for node in nodes {
+            let hash = hash(node.parent, node.key);
+            let mut at = bucket(hash, buckets.len());
+            while buckets[at].len() == BUCKET {
+                at = (at + 1) % buckets.len();
             }
+            buckets[at].push((tag(hash), *node));
         }
-        self.nodes[parent as usize].has_children = true;
-        let text = if step.len() > SHORT { step.into() } else { Box::default() };
-        self.nodes.push(Node { parent, record: NONE, has_children: false, key, text });
-        self.place(self.nodes.len() - 1);
-        u32::try_from(self.nodes.len() - 1).unwrap_or(NONE)
-    }
-
-    fn place(&mut self, node: usize) {
-        let hash = hash(self.nodes[node].parent, self.nodes[node].key);
-        let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
-        while self.slots[at].node != NONE {
-            at = (at + 1) & mask;
+        let (mut tags, mut starts, mut sorted) = (Vec::new(), Vec::new(), Vec::new());
+        for bucket in &buckets {
+            starts.push(number32(sorted.len()));
+            tags.push(bucket.iter().rev().fold(0, |tags, (tag, _)| tags << 8 | u64::from(*tag)));
+            sorted.extend(bucket.iter().map(|(_, node)| *node));
         }
-        self.slots[at] = Slot { hash, node: u32::try_from(node).unwrap_or(NONE) };
+        Names {
+            tags: tags.into(),
+            starts: starts.into(),
+            nodes: sorted.into(),
+            texts: texts.into(),
+            parents: parents.into(),
+        }
     }
 
     #[inline]
-    fn child(&self, parent: u32, key: u128, step: &[u8]) -> Option<u32> {
+    fn child(&self, parent: u32, key: u128, step: &[u8]) -> Option<&Node> {
         let hash = hash(parent, key);
-        let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
+        let wanted = each64(tag(hash));
+        let mut at = bucket(hash, self.tags.len());
         loop {
-            let slot = self.slots[at];
-            if slot.node == NONE {
+            let tags = self.tags[at];
+            let mut same = zeros64(tags ^ wanted);
+            while same != 0 {
+                let node = &self.nodes[self.starts[at] as usize + same.trailing_zeros() as usize / 8];
+                if node.key == key && node.parent == parent && (step.len() <= SHORT || self.begins(node, step)) {
+                    return Some(node);
+                }
+                same &= same - 1;
+            }
+            if tags >> 56 == 0 {
                 return None;
             }
-            if slot.hash == hash {
-                let node = &self.nodes[slot.node as usize];
-                let same = node.key == key && node.parent == parent;
-                if same && (step.len() <= SHORT || node.text.eq_ignore_ascii_case(step)) {
-                    return Some(slot.node);
-                }
-            }
-            at = (at + 1) & mask;
+            at = (at + 1) % self.tags.len();
         }
+    }
+
+    /// Whether a node's text is the step, of which the key has the end and the length.
+    #[inline]
+    fn begins(&self, node: &Node, step: &[u8]) -> bool {
+        let text = &self.texts[node.text as usize..][..step.len()];
+        if step.len() > 16 + SHORT {
+            return text.eq_ignore_ascii_case(step);
+        }
+        text.first_chunk::<16>()
+            .zip(step.first_chunk::<16>())
+            .is_some_and(|(text, step)| u128::from_le_bytes(*text) == lower(u128::from_le_bytes(*step)))
     }
 
     /// The record of the longest domain that `host` is or lies below. One trailing dot is allowed.
@@ -114,20 +144,14 @@ impl Names {
     pub(super) fn find(&self, host: &[u8]) -> Option<u32> {
         let host = host.strip_suffix(b".").unwrap_or(host);
         let window = window(host);
-        let width = match two_labels(window) {
-            Some(width) => width.min(host.len()),
-            None => split(host, 2).1.len(),
-        };
-        let start = host.len() - width;
-        let (mut rest, step) = (start.checked_sub(1).map(|dot| &host[..dot]), &host[start..]);
-        let number = number(window, width);
-        let mut at = self.child(ROOT, number, step)?;
-        let mut node = &self.nodes[at as usize];
-        let mut found = node.record;
-        while let Some(left) = rest.filter(|_| node.has_children) {
-            let (before, step) = split(left, 1);
-            let Some(child) = self.child(at, key(step), step) else { break };
-            (at, node, rest) = (child, &self.nodes[child as usize], before);
+        let width = width(host, window, 2);
+        let mut step = &host[host.len() - width..];
+        let mut node = self.child(ROOT, key(window, width), step)?;
+        let (mut found, mut rest) = (node.record, host);
+        while let Some(left) = before(rest, step).filter(|_| self.parents[node.id as usize]) {
+            (rest, step) = (left, self::step(left, 1));
+            let Some(child) = self.child(node.id, key(self::window(step), step.len()), step) else { break };
+            node = child;
             if node.record != NONE {
                 found = node.record;
             }
@@ -136,35 +160,57 @@ impl Names {
     }
 }
 
-/// The last `labels` labels, and what stands before the dot in front of them.
-fn split(name: &[u8], labels: usize) -> (Option<&[u8]>, &[u8]) {
-    let mut end = name.len();
-    for _ in 0..labels {
-        match name[..end].iter().rposition(|byte| *byte == b'.') {
-            Some(dot) => end = dot,
-            None => return (None, name),
-        }
-    }
-    (Some(&name[..end]), &name[end + 1..])
+/// The last `labels` labels.
+fn step(name: &[u8], labels: u32) -> &[u8] {
+    &name[name.len() - width(name, window(name), labels)..]
 }
 
-/// The number of a step.
-fn key(step: &[u8]) -> u128 {
-    number(window(step), step.len())
+/// What stands before the dot in front of a step that `name` ends with.
+#[inline]
+fn before<'n>(name: &'n [u8], step: &[u8]) -> Option<&'n [u8]> {
+    (name.len() - step.len()).checked_sub(1).map(|dot| &name[..dot])
+}
+
+/// How long the last `labels` (one or two) labels are, of a name with its window.
+#[inline]
+fn width(name: &[u8], mut window: u128, mut labels: u32) -> usize {
+    let mut behind = 0;
+    loop {
+        let mut dots = zeros(window ^ each(b'.'));
+        if labels == 2 && dots != 0 {
+            dots &= u128::MAX.checked_shr(dots.leading_zeros() + 1).unwrap_or(0);
+            labels = 1;
+        }
+        if labels == 1 && dots != 0 {
+            return behind + dots.leading_zeros() as usize / 8;
+        }
+        behind += 16;
+        if behind >= name.len() {
+            return name.len();
+        }
+        window = self::window(&name[..name.len() - behind]);
+    }
 }
 
 /// The last sixteen bytes as a number whose highest byte is the last; zeros stand where there are fewer.
 #[inline]
 fn window(text: &[u8]) -> u128 {
-    if let Some(last) = text.last_chunk::<16>() {
-        return u128::from_le_bytes(*last);
-    }
-    if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+    let from = text.len().saturating_sub(16);
+    if let (Some(first), Some(last)) = (text[from..].first_chunk::<8>(), text.last_chunk::<8>()) {
         // What both have in common falls off the upper end of the first eight.
-        let first = u128::from(u64::from_le_bytes(*first)) << (128 - 8 * text.len()) & u128::from(u64::MAX);
+        let common = 16 - (text.len() - from);
+        let first = u128::from(u64::from_le_bytes(*first)) << (8 * common) & u128::from(u64::MAX);
         return u128::from(u64::from_le_bytes(*last)) << 64 | first;
     }
     text.iter().fold(0, |window, byte| window >> 8 | u128::from(*byte) << 120)
+}
+
+/// The number of a step of `width` bytes that a window ends with: the last [`SHORT`] bytes with the length on top,
+/// which no name comes near the end of.
+#[inline]
+fn key(window: u128, width: usize) -> u128 {
+    let beyond = 8 * SHORT.saturating_sub(width);
+    lower(window) >> 8 >> beyond | (width.min(255) as u128) << 120
 }
 
 /// Every byte the same.
@@ -172,28 +218,19 @@ const fn each(byte: u8) -> u128 {
     u128::from_le_bytes([byte; 16])
 }
 
-/// How many bytes at the upper end lie behind the second dot from there, if that is in the window or the window was
-/// not filled.
-#[inline]
-fn two_labels(window: u128) -> Option<usize> {
-    let other = window ^ each(b'.');
-    // The upper bit of exactly those bytes that are zero.
-    let dots = !(((other & each(0x7f)) + each(0x7f)) | other | each(0x7f));
-    let first = dots.leading_zeros();
-    let beyond = dots & u128::MAX.checked_shr(first + 1).unwrap_or(0);
-    let unfilled = window & 0xff == 0;
-    (beyond != 0 || unfilled).then_some((beyond.leading_zeros() / 8) as usize)
+const fn each64(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
 }
 
-/// The number of a step of `width` bytes that a window ends with: all bytes with the length, or the last [`SHORT`].
+/// The upper bit of exactly those bytes that are zero.
 #[inline]
-fn number(window: u128, width: usize) -> u128 {
-    let window = lower(window);
-    match width {
-        0 => 0,
-        1..=SHORT => window >> (128 - 8 * width) | (width as u128) << 120,
-        _ => window >> 8 | LONG,
-    }
+fn zeros(bytes: u128) -> u128 {
+    !(((bytes & each(0x7f)) + each(0x7f)) | bytes | each(0x7f))
+}
+
+#[inline]
+fn zeros64(bytes: u64) -> u64 {
+    !(((bytes & each64(0x7f)) + each64(0x7f)) | bytes | each64(0x7f))
 }
 
 /// ASCII capitals made small, all other bytes as they are.
@@ -205,19 +242,28 @@ fn lower(window: u128) -> u128 {
     window | (from_a & !after_z & !window & each(0x80)) >> 2
 }
 
-/// The upper half of a well mixed number: the lower bits choose the slot, all of them are compared.
+/// A well mixed number: the lower bits choose the bucket, the upper ones are the tag.
 #[inline]
-fn hash(parent: u32, key: u128) -> u32 {
+fn hash(parent: u32, key: u128) -> u64 {
     let seed = u64::from(parent).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0xe703_7ed1_a0b4_28db;
-    let state = fold(low(key) ^ seed, high(key) ^ 0x8ebc_6af0_9c88_c6e3);
-    u32::try_from(state >> 32).unwrap_or_default()
+    let product = u128::from(low(key) ^ seed) * u128::from(low(key >> 64) ^ 0x8ebc_6af0_9c88_c6e3);
+    low(product) ^ low(product >> 64)
 }
 
-/// Both halves of the product.
 #[inline]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    low(product) ^ high(product)
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the lower bits are meant; the number of buckets is a power of two"
+)]
+fn bucket(hash: u64, buckets: usize) -> usize {
+    hash as usize & (buckets - 1)
+}
+
+/// Never zero.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "eight bits are left")]
+fn tag(hash: u64) -> u8 {
+    (hash >> 56) as u8 | 0x80
 }
 
 #[inline]
@@ -226,7 +272,6 @@ fn low(number: u128) -> u64 {
     number as u64
 }
 
-#[inline]
-fn high(number: u128) -> u64 {
-    low(number >> 64)
+fn number32(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(NONE)
 }
