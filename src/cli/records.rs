@@ -1,13 +1,16 @@
 //! `logweir records`: the normalised records of logs, line for line or as a table.
 
+mod names;
 mod parquet;
 
 use super::Context;
+use super::discover::pseudonyms;
 use super::inputs::{self, Input, Reader};
 use crate::error::{Error, Kind, Result};
 use crate::logs::{self, Line, Parser, Position, Visit, output, read_live};
 use crate::ui::{Format, escape};
 use clap::Args;
+use names::Names;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,17 +30,21 @@ pub struct Records {
     /// Write the transactions to this file in the Parquet format instead
     #[arg(long, value_name = "OUT")]
     parquet: Option<PathBuf>,
+    /// Replace users and addresses by tokens that stay the same under the key in this file; URLs are left out
+    #[arg(long, alias = "pseudonymize", value_name = "KEYFILE")]
+    pseudonymise: Option<PathBuf>,
 }
 
 impl Records {
     pub(super) fn run(self, context: &mut Context<'_>) -> Result<()> {
         let log_type = inputs::log_type(context, &self.log_type)?;
+        let names = Names(pseudonyms(self.pseudonymise.as_deref(), &context.env.cwd)?);
         let inputs = inputs::find(&self.files, &context.env.cwd)?;
         let many = inputs.len();
         let left_out = match &self.parquet {
             Some(path) => {
                 let table = parquet::Table::create(&context.env.cwd.join(path))?;
-                let left_out = each(context, inputs, log_type, table.failed(), || table.rows(), || Ok(()))?;
+                let left_out = each(context, inputs, log_type, table.failed(), || table.rows(&names), || Ok(()))?;
                 if left_out.len() == many && left_out.iter().all(|problem| problem.kind() == Kind::Failed) {
                     table.discard();
                 } else {
@@ -56,7 +63,7 @@ impl Records {
                     heading.push('\n');
                     sink.write(heading.as_bytes());
                 }
-                each(context, inputs, log_type, &sink.closed, || Rows::new(csv, &sink), || sink.end())?
+                each(context, inputs, log_type, &sink.closed, || Rows::new(csv, &sink, &names), || sink.end())?
             }
         };
         ended(context, left_out, many)
@@ -173,6 +180,7 @@ impl Read for Until<'_> {
 struct Rows<'s> {
     rows: Shape,
     sink: &'s Sink,
+    names: &'s Names,
 }
 
 enum Shape {
@@ -181,21 +189,24 @@ enum Shape {
 }
 
 impl<'s> Rows<'s> {
-    fn new(csv: bool, sink: &'s Sink) -> Rows<'s> {
+    fn new(csv: bool, sink: &'s Sink, names: &'s Names) -> Rows<'s> {
         let rows =
             if csv { Shape::Csv(Box::new(csv::Writer::from_writer(Vec::new()))) } else { Shape::Json(Vec::new()) };
-        Rows { rows, sink }
+        Rows { rows, sink, names }
     }
 }
 
 impl Visit for Rows<'_> {
     fn line(&mut self, _: Position, _: &[u8], line: &Line<'_>) {
         match (&mut self.rows, line) {
-            (Shape::Json(rows), Line::Record(record)) => output::json(record, rows),
+            (Shape::Json(rows), Line::Record(record)) => {
+                self.names.show(record, |record, origin| output::json(record, origin, rows));
+            }
             (Shape::Json(rows), Line::Other | Line::Reject(_)) => rows.extend_from_slice(b"null\n"),
             (Shape::Csv(rows), Line::Record(record)) => {
+                let row = self.names.show(record, output::row);
                 // Writing into memory does not fail.
-                let _ = rows.write_record(output::row(record).iter().map(|cell| escape::cell(cell).into_owned()));
+                let _ = rows.write_record(row.iter().map(|cell| escape::cell(cell).into_owned()));
             }
             (Shape::Csv(_), Line::Other | Line::Reject(_)) => {}
         }

@@ -20,6 +20,8 @@ pub struct Finding {
     pub level: Option<Level>,
 }
 
+/// The report in a sentence when there is nothing in it.
+pub const NOTHING: &str = "Nothing was counted: no line is a transaction that the filters let through.";
 /// Fewer lines than this part may be unreadable without a word.
 const UNREADABLE: f64 = 0.02;
 /// How many apps at high risk are named one by one.

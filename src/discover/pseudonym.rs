@@ -1,5 +1,6 @@
 //! Keyed, stable tokens in place of users and addresses: the same key gives the same token in every run and output.
 
+use super::worker::LONGEST_NAME;
 use ring::hmac;
 use std::net::IpAddr;
 
@@ -44,6 +45,7 @@ impl Pseudonyms {
 
     /// A user as shown.
     pub fn user(&self, name: &[u8]) -> String {
+        let name = &name[..name.len().min(LONGEST_NAME)];
         self.token("user", name).unwrap_or_else(|| String::from_utf8_lossy(name).into_owned())
     }
 

@@ -86,6 +86,14 @@ impl Shared {
         hasher.finish()
     }
 
+    /// Whether a line belongs to the app that the server's address lies in: the host name says nothing about it.
+    #[inline]
+    fn by_address(&self, host: &[u8], address: IpAddr) -> bool {
+        self.catalog.has_ranges()
+            && self.catalog.position(host).is_none()
+            && self.catalog.lookup_address(address).is_some()
+    }
+
     /// The hash of an address.
     #[inline]
     pub(super) fn address(&self, address: IpAddr) -> u64 {
@@ -419,6 +427,7 @@ impl Worker {
     fn destination(&mut self, record: &Record<'_>, sum: Sum) -> u32 {
         let mut buffer = [0_u8; LONGEST_NAME];
         let key: &[u8] = match (record.host, record.dst_ip) {
+            (Some(host), Some(address)) if self.shared.by_address(host, address) => octets(address, &mut buffer),
             (Some(host), _) => lower(host, &mut buffer),
             (None, Some(address)) => octets(address, &mut buffer),
             (None, None) => return UNNAMED,

@@ -19,10 +19,11 @@ pub const FIELDS: [&str; 12] = [
     "device",
 ];
 
-/// Appends the record as one JSON object and a line feed; what the line did not say is `null`.
-pub fn json(record: &Record<'_>, into: &mut Vec<u8>) {
+/// Appends the record as one JSON object and a line feed; what the line did not say is `null`. `origin` stands in place
+/// of the address that the record has.
+pub fn json(record: &Record<'_>, origin: Option<&str>, into: &mut Vec<u8>) {
     into.push(b'{');
-    values(record, |index, value| {
+    values(record, origin, |index, value| {
         if index > 0 {
             into.push(b',');
         }
@@ -38,10 +39,10 @@ pub fn json(record: &Record<'_>, into: &mut Vec<u8>) {
     into.extend_from_slice(b"}\n");
 }
 
-/// The values of the record as text, empty for what the line did not say.
-pub fn row(record: &Record<'_>) -> [String; FIELDS.len()] {
+/// The values of the record as text, empty for what the line did not say; `origin` as in [`json`].
+pub fn row(record: &Record<'_>, origin: Option<&str>) -> [String; FIELDS.len()] {
     let mut row = [const { String::new() }; FIELDS.len()];
-    values(record, |index, value| {
+    values(record, origin, |index, value| {
         row[index] = match value {
             Value::Nothing => String::new(),
             Value::Text(text) => String::from_utf8_lossy(text).into_owned(),
@@ -59,7 +60,7 @@ enum Value<'v> {
     Count(u64),
 }
 
-fn values(record: &Record<'_>, mut each: impl FnMut(usize, Value<'_>)) {
+fn values(record: &Record<'_>, origin: Option<&str>, mut each: impl FnMut(usize, Value<'_>)) {
     let time = record.time.and_then(|time| jiff::Timestamp::from_microsecond(time).ok());
     fn shown<T: std::fmt::Display>(value: &Option<T>) -> Value<'_> {
         value.as_ref().map_or(Value::Nothing, |value| Value::Shown(value))
@@ -72,7 +73,7 @@ fn values(record: &Record<'_>, mut each: impl FnMut(usize, Value<'_>)) {
     }
     let action = record.action.map(super::Action::as_str);
     each(0, shown(&time));
-    each(1, shown(&record.src_ip));
+    each(1, if origin.is_some() { shown(&origin) } else { shown(&record.src_ip) });
     each(2, bytes(record.user));
     each(3, bytes(record.host));
     each(4, bytes(record.url));
@@ -105,13 +106,14 @@ mod tests {
             ..Record::default()
         };
         let mut line = Vec::new();
-        json(&record, &mut line);
+        json(&record, None, &mut line);
         assert_eq!(line.iter().filter(|c| **c == b'\n').count(), 1);
         let value: serde_json::Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(value.as_object().unwrap().len(), FIELDS.len());
         assert_eq!(value["time"], "2024-03-05T10:15:30.412Z");
         assert_eq!((&value["user"], &value["dst_port"]), (&"a\"b\n\u{fffd}".into(), &443.into()));
         assert_eq!((&value["host"], &value["action"]), (&serde_json::Value::Null, &"blocked".into()));
-        assert_eq!(row(&record)[6], "443");
+        assert_eq!((&*row(&record, None)[1], &*row(&record, None)[6]), ("2001:db8::1", "443"));
+        assert_eq!(row(&record, Some("somebody"))[1], "somebody");
     }
 }

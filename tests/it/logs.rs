@@ -19,7 +19,7 @@ struct Lines(Vec<u8>);
 impl Visit for Lines {
     fn line(&mut self, _: Position, _: &[u8], line: &Line<'_>) {
         match line {
-            Line::Record(record) => output::json(record, &mut self.0),
+            Line::Record(record) => output::json(record, None, &mut self.0),
             Line::Other | Line::Reject(_) => self.0.extend_from_slice(b"null\n"),
         }
     }

@@ -20,7 +20,7 @@ impl Visit for Records {
         match line {
             Line::Record(record) => {
                 let mut text = Vec::new();
-                output::json(record, &mut text);
+                output::json(record, None, &mut text);
                 self.0.push(serde_json::from_slice(&text).expect("JSON"));
             }
             Line::Other => {}

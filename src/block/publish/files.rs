@@ -172,6 +172,17 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     place.swap().inspect_err(|_| place.discard())
 }
 
+/// Tries whether [`replace`] could write there, and leaves everything as it was.
+///
+/// # Errors
+/// As [`replace`].
+pub fn can_write(path: &Path) -> Result<()> {
+    let place = Place::at(path)?;
+    place.write(b"")?;
+    place.discard();
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ pub(super) use render::Render;
 
 use super::{Context, connect};
 use crate::block::appliance::{self, Appliance, Parameters};
-pub(super) use crate::block::publish::files::replace as write_atomically;
+pub(super) use crate::block::publish::files::{can_write, replace as write_atomically};
 use crate::error::{Error, Result};
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;

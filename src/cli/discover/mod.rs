@@ -10,6 +10,7 @@ use crate::catalog::Catalog;
 use crate::config::units;
 use crate::discover::filter::{Network, Pattern};
 use crate::discover::pseudonym::Pseudonyms;
+use crate::discover::report::Source;
 use crate::discover::tags::{self, Tag, Tags};
 use crate::discover::{Engine, Filter, Options, Report, baseline, html};
 use crate::error::{Error, Kind, Result};
@@ -111,6 +112,7 @@ impl Discover {
         let filter = self.filter(&catalog, &options.tags)?;
         let log_type = log_type(context, &self.log_type)?;
         let list = self.list(context)?;
+        self.places(context)?;
         let threads = self.threads.map_or_else(
             || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             std::num::NonZero::get,
@@ -118,6 +120,7 @@ impl Discover {
         let inputs = find(&self.files, &context.env.cwd)?;
         let engine = Engine::new(catalog.clone(), filter, threads, seed()?);
         let (sources, left_out) = inputs::read(context, &engine, inputs, log_type, threads)?;
+        let unread: Vec<Error> = sources.iter().filter_map(nothing_read).collect();
         let report = engine.report(sources, &options);
         drop(engine);
         self.write(context, &report)?;
@@ -125,10 +128,10 @@ impl Discover {
             (Some(list), Some(file)) => banned(context, list, &file.display().to_string(), &options.tags, &catalog),
             _ => Ok(()),
         };
-        for problem in &left_out {
+        for problem in left_out.iter().chain(&unread) {
             context.ui.warn(crate::ui::escape::terminal(&problem.one_line()));
         }
-        match left_out.len() {
+        match left_out.len() + unread.len() {
             0 => listed,
             n => listed
                 .and(Err(Error::new(Kind::Partial, format!("{n} of the inputs were not read, or not to their end")))),
@@ -151,6 +154,17 @@ impl Discover {
         let list = block::Render::of(self.block.clone(), self.set.clone(), self.output.clone(), self.guarding.clone());
         list.targets(context)?;
         Ok(Some(list))
+    }
+
+    /// Tries the places of the files asked for before anything is read.
+    fn places(&self, context: &Context<'_>) -> Result<()> {
+        let here = |path: &PathBuf| context.env.cwd.join(path);
+        if let Some(dir) = self.csv.as_ref().map(here) {
+            std::fs::create_dir_all(&dir)
+                .map_err(|error| Error::failed(format!("cannot make {}", dir.display())).cause(error))?;
+            block::can_write(&dir.join("apps.csv"))?;
+        }
+        [&self.html, &self.json].into_iter().flatten().try_for_each(|path| block::can_write(&here(path)))
     }
 
     fn options(&self, context: &Context<'_>, catalog: &Catalog) -> Result<Options> {
@@ -179,14 +193,7 @@ impl Discover {
                 })?)
             }
         };
-        let pseudonyms = match &self.pseudonymise {
-            None => Pseudonyms::off(),
-            Some(path) => Pseudonyms::keyed(&read(&cwd.join(path), "the key")?).map_err(|cause| {
-                Error::usage(format!("{} holds no usable key", path.display()))
-                    .cause(cause)
-                    .hint("make one with: head -c 32 /dev/urandom | base64 > KEYFILE")
-            })?,
-        };
+        let pseudonyms = pseudonyms(self.pseudonymise.as_deref(), cwd)?;
         // No more rows than what is asked for has room for: they are what takes memory once everything is counted.
         let every = self.json.is_some() || self.csv.is_some() || context.ui.format != Format::Text;
         let page = if self.html.is_some() { PAGE_ROWS } else { TEXT_ROWS };
@@ -237,8 +244,6 @@ impl Discover {
         }
         if let Some(dir) = &self.csv {
             let dir = here(dir);
-            std::fs::create_dir_all(&dir)
-                .map_err(|error| Error::failed(format!("cannot make {}", dir.display())).cause(error))?;
             for name in tables::Name::ALL {
                 let path = dir.join(format!("{}.csv", name.word()));
                 super::block::write_atomically(&path, &tables::table(report, name).csv())?;
@@ -265,6 +270,16 @@ impl Discover {
     }
 }
 
+/// A log of which every line was rejected: its log type is most likely another one.
+fn nothing_read(source: &Source) -> Option<Error> {
+    (source.lines > 0 && source.rejected == source.lines).then(|| {
+        let why = source.reasons.first().map(|(reason, _)| reason.as_str()).unwrap_or_default();
+        Error::failed(format!("no line of {} can be read as {}", source.name, source.log_type))
+            .cause(why)
+            .hint("`logweir formats detect FILE` says which log type fits")
+    })
+}
+
 /// Renders what the tags in `file` ban.
 fn banned(context: &mut Context<'_>, list: &block::Render, file: &str, tags: &Tags, catalog: &Catalog) -> Result<()> {
     // The account goes to standard error, whatever the report's format is.
@@ -273,6 +288,16 @@ fn banned(context: &mut Context<'_>, list: &block::Render, file: &str, tags: &Ta
     let listed = list.apps(context, file, apps.map(|app| (app.name.as_str(), app.domains.as_slice())));
     context.ui.format = format;
     listed
+}
+
+/// Tokens under the key in a file, where one is named.
+pub(super) fn pseudonyms(file: Option<&Path>, cwd: &Path) -> Result<Pseudonyms> {
+    let Some(path) = file else { return Ok(Pseudonyms::off()) };
+    Pseudonyms::keyed(&read(&cwd.join(path), "the key")?).map_err(|cause| {
+        Error::usage(format!("{} holds no usable key", path.display()))
+            .cause(cause)
+            .hint("make one with: head -c 32 /dev/urandom | base64 > KEYFILE")
+    })
 }
 
 fn read(path: &Path, what: &str) -> Result<Vec<u8>> {

@@ -2,7 +2,7 @@
 
 use crate::cli::Context;
 use crate::discover::Report;
-use crate::discover::findings::{counted, findings, grouped};
+use crate::discover::findings::{NOTHING, counted, findings, grouped};
 use crate::discover::report::{Listing, Volume, Who};
 use crate::domain::ByteCount;
 use crate::ui::chart::{Chart, Column};
@@ -96,6 +96,9 @@ fn summary(report: &Report, screen: &Screen, into: &mut String) {
         ByteCount(totals.to_apps.bytes),
         ByteCount(totals.volume.bytes),
     );
+    if totals.volume.transactions == 0 {
+        line = NOTHING.to_owned();
+    }
     if totals.high_risk_apps > 0 {
         line.push_str(&format!(" {} at high risk.", counted(totals.high_risk_apps, "app is", "apps are")));
     }
@@ -140,6 +143,9 @@ fn apps(report: &Report, top: usize) -> Chart {
         }
         if let Some(tag) = app.tag {
             name.push_str(&format!(" [{}]", tag.name()));
+        }
+        if app.by_address {
+            name.push_str(" [by address]");
         }
         chart.row(
             vec![

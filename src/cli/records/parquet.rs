@@ -8,6 +8,7 @@
 //! megabytes are together: the memory does not depend on the log. The file is written beside its place and renamed there
 //! when it is whole.
 
+use super::names::Names;
 use crate::error::{Error, Result};
 use crate::logs::output::FIELDS;
 use crate::logs::{Action, Line, Position, Record, Visit};
@@ -129,12 +130,12 @@ struct Columns {
 }
 
 impl Columns {
-    fn push(&mut self, record: &Record<'_>) {
+    fn push(&mut self, record: &Record<'_>, origin: Option<&str>) {
         let figure = |bytes: Option<u64>| bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
         let shown = |address: Option<std::net::IpAddr>| address.map(|address| address.to_string());
         let [time, src_ip, user, host, url, dst_ip, dst_port, up, down, total, action, device] = &mut self.all;
         time.count(record.time);
-        src_ip.text(shown(record.src_ip).as_deref().map(str::as_bytes));
+        src_ip.text(origin.or(shown(record.src_ip).as_deref()).map(str::as_bytes));
         user.text(record.user);
         host.text(record.host);
         url.text(record.url);
@@ -364,8 +365,8 @@ impl Table {
     }
 
     /// What takes the lines of a log.
-    pub(super) fn rows(&self) -> Rows<'_> {
-        Rows { columns: Columns::default(), table: self }
+    pub(super) fn rows<'t>(&'t self, names: &'t Names) -> Rows<'t> {
+        Rows { columns: Columns::default(), table: self, names }
     }
 
     /// Set once nothing more can be written.
@@ -424,12 +425,13 @@ impl Table {
 pub(super) struct Rows<'t> {
     columns: Columns,
     table: &'t Table,
+    names: &'t Names,
 }
 
 impl Visit for Rows<'_> {
     fn line(&mut self, _: Position, _: &[u8], line: &Line<'_>) {
         if let Line::Record(record) = line {
-            self.columns.push(record);
+            self.names.show(record, |record, origin| self.columns.push(record, origin));
         }
     }
 

@@ -157,7 +157,7 @@ impl Visit for Seen {
             Line::Record(record) => {
                 check(record);
                 let start = self.0.len();
-                output::json(record, &mut self.0);
+                output::json(record, None, &mut self.0);
                 assert_eq!(self.0[start..].iter().filter(|c| **c == b'\n').count(), 1);
             }
             Line::Other => self.0.extend_from_slice(b"null\n"),
