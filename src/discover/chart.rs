@@ -6,9 +6,9 @@ use std::fmt::Write;
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 240.0;
-const LEFT: f64 = 66.0;
+const LEFT: f64 = 88.0;
 const BOTTOM: f64 = 24.0;
-const TOP: f64 = 8.0;
+const TOP: f64 = 14.0;
 
 /// The widths of a bar that read well, in hours, with their words.
 const STEPS: [(i64, &str); 4] = [(1, "an hour"), (24, "a day"), (24 * 7, "a week"), (24 * 28, "four weeks")];
@@ -142,7 +142,7 @@ pub(super) fn week(hours: &[Hour]) -> String {
         DAYS[busiest / 24],
         busiest % 24
     );
-    let (left, wide, high) = (36.0, (WIDTH - 36.0) / 24.0, (HEIGHT - BOTTOM - TOP) / 7.0);
+    let (left, wide, high) = (46.0, (WIDTH - 46.0) / 24.0, (HEIGHT - BOTTOM - TOP) / 7.0);
     for (day, row) in cells.iter().enumerate() {
         let y = TOP + day as f64 * high;
         let _ = write!(svg, "<text x=\"0\" y=\"{:.1}\">{}</text>", y + high / 2.0 + 4.0, DAYS[day]);

@@ -3,7 +3,7 @@
 //! `page/page.html` is the template (askama escapes what goes in), `page.css` and `page.js` go in as they are. The
 //! tables of apps and unknown domains are in the markup; users, and what opens below a row, are data for the script.
 
-use super::findings::{Finding, counted, findings, grouped};
+use super::findings::{Finding, NOTHING, counted, findings, grouped};
 use super::report::{App, Report, Rest, Volume, date_text};
 use super::risk::{Level, POINTS};
 use super::{chart, figures, page_data};
@@ -119,7 +119,7 @@ struct Page {
     sources: Vec<SourceRow>,
     more_sources: Option<String>,
     gone: String,
-    points: Vec<(&'static str, u8)>,
+    points: Vec<Vec<(&'static str, u8)>>,
     made: String,
     data: String,
 }
@@ -175,6 +175,10 @@ fn percent(share: f64) -> String {
         share if share < 0.001 => "< 0.1 %".to_owned(),
         share => format!("{:.1} %", share * 100.0),
     }
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 /// The page of a report, below 2 MB: what does not fit is counted. `made` says when and by what it was made.
@@ -265,7 +269,9 @@ fn with_extent(report: &Report, title: &str, made: &str, extent: Extent) -> Stri
         gone: report.baseline.as_ref().map_or_else(String::new, |earlier| {
             earlier.gone.iter().map(|name| visible(name)).collect::<Vec<_>>().join(", ")
         }),
-        points: POINTS.iter().map(|(_, _, points, text)| (*text, *points)).collect(),
+        points: (POINTS.chunks(POINTS.len().div_ceil(2)))
+            .map(|half| half.iter().map(|(_, _, points, text)| (*text, *points)).collect())
+            .collect(),
         made: visible(made),
         data: page_data::data(report, extent),
     };
@@ -285,6 +291,9 @@ fn period(report: &Report) -> String {
 
 fn sentence(report: &Report) -> String {
     let totals = &report.totals;
+    if totals.volume.transactions == 0 {
+        return NOTHING.to_owned();
+    }
     let who = match (totals.users, totals.addresses) {
         (0, addresses) => counted(addresses, "address", "addresses"),
         (users, addresses) => {
@@ -332,7 +341,10 @@ fn tiles(report: &Report) -> Vec<Tile> {
         tile(
             "Uploaded to apps",
             uploads(totals.to_apps.bytes_up),
-            (totals.volume.bytes_up == 0).then(|| "the log gives no uploads".to_owned()),
+            Some(match totals.volume.bytes_up {
+                0 => "the log gives no uploads".to_owned(),
+                _ => format!("{} of the bytes", percent(share(totals.to_apps.bytes_up, totals.to_apps.bytes))),
+            }),
         ),
         tile(
             "Blocked",

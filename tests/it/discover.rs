@@ -111,11 +111,14 @@ fn totals_equal_what_awk_counts_on_every_sample() {
     for golden in std::fs::read_dir(root.join("tests/golden")).expect("the expected records").flatten() {
         let golden = golden.path();
         let name = golden.file_name().and_then(|name| name.to_str()).expect("UTF-8");
-        // The others are no log types: block lists, and layouts of a site's own.
-        let Some(log_type) = name.strip_suffix(".jsonl").filter(|name| *name == name.to_uppercase()) else { continue };
+        let Some(log_type) = name.strip_suffix(".jsonl") else { continue };
         let mut logs = walkdir::WalkDir::new(root.join("samples/logs")).into_iter().flatten();
         let log = logs.find(|entry| entry.path().file_stem().is_some_and(|stem| stem == log_type));
         let log = log.unwrap_or_else(|| panic!("no sample of {log_type}")).into_path();
+        // Layouts of a site's own are no log types.
+        if log.parent().is_some_and(|dir| dir.ends_with("layouts")) {
+            continue;
+        }
         let expected = awk(AWK_RECORDS, golden.to_str().expect("UTF-8"));
         let log = log.to_str().expect("UTF-8");
         let ran = sandbox.run(&["discover", log, "--log-type", log_type, "--format", "json", "--top", "1"], 0);
@@ -206,7 +209,11 @@ fn mistakes_say_what_to_do() {
     assert!(ran.stderr.contains("--log-type"), "{}", ran.stderr);
     // With the log type given, every line is rejected: the report says so, and the exit code.
     let ran = sandbox.run(&["discover", "noise.txt", "--log-type", "SQUID_NATIVE"], 3);
-    assert!(ran.stdout.contains("Nothing was counted") && ran.stderr.contains("formats detect"), "{}", ran.stderr);
+    assert!(
+        ran.stdout.contains("Nothing was counted") && ran.stderr.contains("no line of noise.txt"),
+        "{}",
+        ran.stderr
+    );
     // Where nothing can be written, nothing is read first, and nothing is left behind.
     for place in [["--html", "no/such/page.html"], ["--json", "."], ["--csv", "key"]] {
         let ran = sandbox.run(&["discover", SAMPLE, place[0], place[1]], 1);

@@ -24,6 +24,7 @@ mod live;
 mod logs;
 mod matrix;
 mod offline;
+mod page;
 mod parquet;
 mod proxy;
 mod publish;

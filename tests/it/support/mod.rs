@@ -1,6 +1,7 @@
 //! A sandbox for the real binary: its own directory, a cleared environment, and a full report when it surprises.
 
 pub mod azurite;
+pub mod browser;
 pub mod certificate;
 pub mod daemon;
 pub mod dns;
