@@ -6,9 +6,9 @@
 
 use super::appliance::{Appliance, Parameters};
 use super::layout::{Form, Items, Kind, Page, Piece, Shape};
-use super::name;
+use super::name::{self, Reading};
 use super::plan;
-use super::verdict::network;
+use super::verdict::Scope;
 use super::write::{self, File, Part, RENDERED};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -456,15 +456,15 @@ fn value_of(form: Form, written: &str) -> Option<String> {
     }
 }
 
-/// The kind among these that a clean value is of.
+/// The kind among these that a value is of, when it is one that we could have written: clean as it stands.
 fn kind_of(takes: &[Kind], value: &str) -> Option<Kind> {
+    let reading = Reading { bare: Scope::Subtree, underscores: true, ..Reading::default() };
+    let clean = name::clean(value, reading).ok().filter(|clean| *clean.value == *value)?;
     takes.iter().copied().find(|kind| match kind {
-        Kind::Subtree | Kind::Below | Kind::Exact => name::check_name(value, true).is_ok(),
-        Kind::Path => value
-            .split_once('/')
-            .is_some_and(|(host, path)| name::check_name(host, true).is_ok() && name::check_path(path).is_ok()),
-        Kind::Ip4 | Kind::Net4 | Kind::Ip6 | Kind::Net6 => network(value).is_some_and(|net| {
-            Kind::of(super::Scope::Ip, value) == *kind && net.trunc() == net && name::network_text(&net) == value
-        }),
+        Kind::Subtree | Kind::Below | Kind::Exact => clean.scope == Scope::Subtree,
+        Kind::Path => clean.scope == Scope::Path,
+        Kind::Ip4 | Kind::Net4 | Kind::Ip6 | Kind::Net6 => {
+            clean.scope == Scope::Ip && Kind::of(Scope::Ip, value) == *kind
+        }
     })
 }

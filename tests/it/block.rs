@@ -22,6 +22,10 @@ fn strict_writes_nothing_when_an_entry_is_not_as_meant() {
         ["block", "render", "--appliance", "unbound_local_zone", "--from", "list.txt", "-o", "out", "--strict"];
     assert!(sandbox.run(&arguments, 1).stderr.contains("nothing was written"));
     assert!(!sandbox.path("out").exists());
+    // Nor for a target that could say it, beside one that could not.
+    let both = [&["block", "render", "--appliance", "bind_rpz"], &arguments[2..]].concat();
+    assert!(sandbox.run(&both, 1).stderr.contains("unbound_local_zone: 1 entries are not as meant"));
+    assert!(!sandbox.path("out").exists());
 }
 
 #[test]

@@ -148,6 +148,16 @@ impl Render {
             plan.atoms = Vec::new();
             Ok((Rendered { target, plan, counts }, files))
         };
+        if self.strict {
+            // All of them, before the first one is written.
+            for (target, parameters) in targets {
+                let plan = plan::plan(target, parameters, &verdict, guards)?;
+                let counts = Counts::of(&verdict, &plan);
+                if counts.not_as_meant() > 0 {
+                    return Err(self.not_as_meant(context, &verdict, &Rendered { target, plan, counts }));
+                }
+            }
+        }
         // A list is synced to the disk, which takes as long as making one, while the next one is made.
         std::thread::scope(|scope| {
             let mut before: Option<(Rendered<'_>, ScopedJoinHandle<'_, Result<Vec<Made>>>)> = None;
@@ -161,9 +171,6 @@ impl Render {
                     tell(context, &rendered, &joined(writing)?)?;
                 }
                 let (rendered, files) = made?;
-                if self.strict && rendered.counts.not_as_meant() > 0 {
-                    return Err(self.not_as_meant(context, &verdict, &rendered));
-                }
                 let named = files.into_iter().map(|file| Made {
                     path: self.path(context, target, targets.len(), &file),
                     role: file.role,
