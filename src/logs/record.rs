@@ -1,6 +1,6 @@
 //! The normalised transaction, and the values it is made of: the same for every log type.
 
-use super::scan::{find, padded, prefix};
+use super::scan::{find, prefix};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What became of the request.
@@ -168,12 +168,26 @@ fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
         return None;
     }
     // A dot behind the last octet as well.
-    let text = padded(text, b'.');
-    let (first, at) = octet(&text, 0)?;
-    let (second, at) = octet(&text, at)?;
-    let (third, at) = octet(&text, at)?;
-    let (fourth, at) = octet(&text, at)?;
+    let mut dotted = [b'.'; 16];
+    if length < 8 {
+        lay::<4>(text, &mut dotted)?
+    } else {
+        lay::<8>(text, &mut dotted)?
+    }
+    let (first, at) = octet(&dotted, 0)?;
+    let (second, at) = octet(&dotted, at)?;
+    let (third, at) = octet(&dotted, at)?;
+    let (fourth, at) = octet(&dotted, at)?;
     (at == length + 1).then(|| Ipv4Addr::new(first, second, third, fourth))
+}
+
+/// Copies a text of up to twice `HALF` bytes, no fewer than `HALF`, in two moves that may overlap.
+#[inline(always)]
+fn lay<const HALF: usize>(text: &[u8], into: &mut [u8; 16]) -> Option<()> {
+    let (first, last) = (text.first_chunk::<HALF>()?, text.last_chunk::<HALF>()?);
+    *into.first_chunk_mut()? = *first;
+    *into.get_mut(text.len() - HALF..)?.first_chunk_mut()? = *last;
+    Some(())
 }
 
 /// The octet at `at`, and where the next one starts, behind a dot.

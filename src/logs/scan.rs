@@ -43,9 +43,22 @@ fn tail<const N: usize>(text: &[u8], from: usize, set: [u8; N]) -> usize {
     // Of a long text its last sixteen bytes, moved down.
     let found = match text.last_chunk() {
         Some(bytes) => sixteen(bytes, set) >> (16 - rest.len()),
-        None => sixteen(&padded(rest, 0), set) & ((1 << rest.len()) - 1),
+        None => few(rest, set),
     };
     if found == 0 { text.len() } else { from + found.trailing_zeros() as usize }
+}
+
+/// As [`sixteen`] for a text that is shorter.
+#[inline]
+fn few<const N: usize>(text: &[u8], set: [u8; N]) -> u32 {
+    let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) else {
+        let bytes = u128::from(prefix(text)).to_le_bytes();
+        return sixteen(&bytes, set) & ((1 << text.len()) - 1);
+    };
+    // Two reads that overlap say the same about the bytes they share.
+    let both = u128::from(u64::from_le_bytes(*first)) | u128::from(u64::from_le_bytes(*last)) << 64;
+    let found = sixteen(&both.to_le_bytes(), set);
+    (found & 0xff) | (found >> 8) << (text.len() - 8)
 }
 
 #[cold]
@@ -58,20 +71,6 @@ fn distant<const N: usize>(text: &[u8], from: usize, set: [u8; N]) -> usize {
         _ => rest.iter().position(|c| set.contains(c)),
     };
     found.map_or(text.len(), |found| from + found)
-}
-
-/// A text of fewer than sixteen bytes with this byte behind it, and NUL behind that.
-#[inline]
-pub(super) fn padded(text: &[u8], end: u8) -> [u8; 16] {
-    let bytes = match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-        (Some(first), Some(last)) => {
-            // Two reads that overlap say the same about the bytes they share.
-            let moved = u128::from(u64::from_le_bytes(*last)) << (8 * (text.len() - 8));
-            u128::from(u64::from_le_bytes(*first)) | moved
-        }
-        _ => u128::from(prefix(text)),
-    };
-    (bytes | u128::from(end) << (8 * text.len())).to_le_bytes()
 }
 
 /// How many bytes are compared at once.
@@ -187,7 +186,7 @@ pub(super) fn search(text: &[u8], wanted: &[u8]) -> Option<usize> {
 pub(super) fn near_end(text: &[u8], byte: u8) -> Option<usize> {
     let (found, start) = match text.last_chunk() {
         Some(bytes) => (sixteen(bytes, [byte]), text.len() - 16),
-        None => (sixteen(&padded(text, 0), [byte]) & ((1 << text.len()) - 1), 0),
+        None => (few(text, [byte]), 0),
     };
     (found != 0).then(|| start + found.ilog2() as usize)
 }
