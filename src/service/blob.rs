@@ -3,6 +3,7 @@
 //! No bearer token and no form ever goes to storage. Block ids are the block's number, of equal length, so that a
 //! block can be put again and a broken upload can be continued. The bytes come from a spool file that may still grow.
 
+use super::checksums::Checksums;
 use super::retry::{Repeat, call, patiently};
 use super::transport::{STORAGE_SILENCE, check_storage, clean, sentence, transport_failure};
 use super::{Failure, FailureKind, Grant, Provider, Service};
@@ -40,8 +41,20 @@ const MOST_BLOCKS: u64 = 50_000;
 pub struct Growth {
     /// Bytes that will not change any more.
     pub len: u64,
-    /// Whether it is whole.
+    /// What it is going to have in the end, as far as can be told by now.
+    pub expected: u64,
+    /// Whether it has all its bytes.
+    pub whole: bool,
+    /// Whether it is whole, and what becomes of it is decided: the blob may be committed.
     pub finished: bool,
+}
+
+impl Growth {
+    /// A file that is there.
+    #[must_use]
+    pub fn done(len: u64) -> Growth {
+        Growth { len, expected: len, whole: true, finished: true }
+    }
 }
 
 /// What was put already, for a continued upload to the same address.
@@ -111,10 +124,12 @@ impl Service {
         let file = std::fs::File::open(spool).map_err(|error| unreadable(spool, &error))?;
         let file = Arc::new(file);
         let limit = if grant.provider == Provider::Aws { u64::MAX } else { SINGLE };
+        // What will surely be too large for one PUT need not be so before it is begun.
+        let surely = |growth: &Growth| growth.len >= BLOCK && growth.expected / 2 > limit;
         let grown = *growth
-            .wait_for(|growth| growth.finished || growth.len > limit)
+            .wait_for(|growth| growth.finished || growth.len > limit || surely(growth))
             .await
-            .map_err(|_| Failure::new(FailureKind::Local, "packing ended before the shipment was whole"))?;
+            .map_err(gave_up)?;
         if grown.finished && grown.len <= limit {
             self.put_whole(grant, spool, &file, grown.len, options).await?;
             return Ok(Stored { bytes: grown.len });
@@ -162,14 +177,17 @@ impl Service {
         let known: BTreeMap<u32, u64> = log.done().into_iter().collect();
         let version = url.query_pairs().find(|(name, _)| name == "sv").map(|(_, version)| version.into_owned());
         let (mut flying, mut sent, mut offset, mut index) = (JoinSet::new(), 0, 0, 0_u32);
-        let mut whole = Md5::new();
+        let mut sums = Checksums::new();
         loop {
             let size = block_size(version.as_deref(), index);
             let wanted = offset + size;
-            let grown = *growth
-                .wait_for(|growth| growth.finished || growth.len >= wanted)
-                .await
-                .map_err(|_| Failure::new(FailureKind::Local, "packing ended before the shipment was whole"))?;
+            let there = |growth: &Growth| growth.finished || growth.whole || growth.len >= wanted;
+            let grown = loop {
+                tokio::select! {
+                    grown = growth.wait_for(there) => break *grown.map_err(gave_up)?,
+                    Some(ended) = flying.join_next() => landed(ended, log, &mut sent, options)?,
+                }
+            };
             let len = size.min(grown.len.saturating_sub(offset));
             if len == 0 {
                 break;
@@ -177,36 +195,51 @@ impl Service {
             if u64::from(index) >= MOST_BLOCKS {
                 return Err(Failure::new(FailureKind::Local, "the shipment has more blocks than storage takes"));
             }
-            let mut block = vec![0; usize::try_from(len).unwrap_or_default()];
-            file.read_exact_at(&mut block, offset).map_err(|error| unreadable(spool, &error))?;
-            whole.update(&block);
+            let (file, so_far) = (file.clone(), sums);
+            let read = tokio::task::spawn_blocking(move || {
+                let (mut sums, mut block) = (so_far, vec![0; usize::try_from(len).unwrap_or_default()]);
+                file.read_exact_at(&mut block, offset)?;
+                let md5 = sums.block(&block);
+                Ok((sums, block, md5))
+            });
+            let read = read.await.map_err(|_| Failure::new(FailureKind::Local, "reading the spool ended early"))?;
+            let (now, block, md5) = read.map_err(|error| unreadable(spool, &error))?;
+            sums = now;
             offset += len;
             if known.get(&index) == Some(&len) {
                 sent += len;
             } else {
                 while flying.len() >= options.parallel.max(1) {
-                    landed(&mut flying, log, &mut sent, options).await?;
+                    let Some(ended) = flying.join_next().await else { break };
+                    landed(ended, log, &mut sent, options)?;
                 }
                 let (service, url, number) = (self.clone(), url.clone(), index);
                 let options = StoreOptions { progress: None, ..options.clone() };
-                flying.spawn(
-                    async move { service.put_block(&url, number, block, &options).await.map(|()| (number, len)) },
-                );
+                flying.spawn(async move {
+                    service.put_block(&url, number, block, md5, &options).await.map(|()| (number, len))
+                });
             }
             index += 1;
         }
-        while !flying.is_empty() {
-            landed(&mut flying, log, &mut sent, options).await?;
+        while let Some(ended) = flying.join_next().await {
+            landed(ended, log, &mut sent, options)?;
         }
-        self.put_list(url, index, &STANDARD.encode(whole.finalize())).await?;
+        growth.wait_for(|growth| growth.finished).await.map_err(gave_up)?;
+        self.put_list(url, index, &STANDARD.encode(sums.whole())).await?;
         Ok(Stored { bytes: offset })
     }
 
-    async fn put_block(&self, url: &Url, index: u32, block: Vec<u8>, options: &StoreOptions) -> Result<(), Failure> {
+    async fn put_block(
+        &self,
+        url: &Url,
+        index: u32,
+        block: Vec<u8>,
+        md5: [u8; 16],
+        options: &StoreOptions,
+    ) -> Result<(), Failure> {
         let mut url = url.clone();
         url.query_pairs_mut().append_pair("comp", "block").append_pair("blockid", &block_id(index));
-        let md5 = STANDARD.encode(Md5::digest(&block));
-        let len = block.len() as u64;
+        let (md5, len) = (STANDARD.encode(md5), block.len() as u64);
         // Cheap clones of one buffer: every try sends the same bytes.
         let block = bytes_of(block);
         call(Repeat::Safe, || {
@@ -278,13 +311,10 @@ fn refused(status: u16, code: Option<String>, answer: &str) -> Failure {
     failure
 }
 
-async fn landed(
-    flying: &mut JoinSet<Result<(u32, u64), Failure>>,
-    log: &dyn BlockLog,
-    sent: &mut u64,
-    options: &StoreOptions,
-) -> Result<(), Failure> {
-    let Some(ended) = flying.join_next().await else { return Ok(()) };
+/// A block that a task has put.
+type Put = Result<Result<(u32, u64), Failure>, tokio::task::JoinError>;
+
+fn landed(ended: Put, log: &dyn BlockLog, sent: &mut u64, options: &StoreOptions) -> Result<(), Failure> {
     let (index, len) = ended.map_err(|_| Failure::new(FailureKind::Local, "an upload task ended early"))??;
     log.record(index, len).map_err(|error| Failure::new(FailureKind::Local, error.one_line()))?;
     *sent += len;
@@ -292,6 +322,10 @@ async fn landed(
         progress(*sent);
     }
     Ok(())
+}
+
+fn gave_up(_: watch::error::RecvError) -> Failure {
+    Failure::new(FailureKind::Local, "packing ended before the shipment was whole")
 }
 
 fn unreadable(spool: &Path, error: &std::io::Error) -> Failure {

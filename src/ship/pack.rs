@@ -16,7 +16,8 @@ use crate::error::Error;
 use crate::service::Growth;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::watch;
 
 /// Read at once, in bytes: little enough that who comes next finds it in the cache of the core.
@@ -100,6 +101,8 @@ struct Pass<'p> {
     packer: Packer,
     /// Packed bytes so far; what is under way in the compressor is not counted.
     packed: watch::Receiver<Growth>,
+    /// Bytes read so far.
+    read: Arc<AtomicU64>,
     /// The last byte written, to put a line end between two files.
     last: u8,
     parts: Vec<Part>,
@@ -110,15 +113,16 @@ struct Pass<'p> {
 pub(super) fn pack(
     members: &[Member],
     how: How,
-    sink: Sink,
+    mut sink: Sink,
     stop: &AtomicBool,
     see: &mut dyn FnMut(&[u8]),
 ) -> Result<Content, Spoiled> {
     let text = matches!(members.first().map(|member| member.head.shape), Some(Shape::Text(_)));
     let pace = how.pace.clone().filter(|_| text);
-    let packed = sink.growth();
+    let total = members.iter().map(|member| member.to - member.from).sum();
+    let (packed, read) = (sink.growth(), sink.reads(total, how.part_size));
     let packer = Packer::new(sink, pace).map_err(|error| Spoiled::Spool(unwritable(error)))?;
-    let mut pass = Pass { how, stop, see, packer, packed, last: b'\n', parts: Vec::new() };
+    let mut pass = Pass { how, stop, see, packer, packed, read, last: b'\n', parts: Vec::new() };
     for (number, member) in members.iter().enumerate() {
         let spoiled = |error: std::io::Error| Spoiled::Member(number, unreadable(&member.path, error));
         let Some(mut file) = open(&member.path, &member.mark).map_err(spoiled)? else {
@@ -182,6 +186,7 @@ impl Pass<'_> {
             piece = &piece[..cut.unwrap_or(count)];
             hash.update(piece);
             at += piece.len() as u64;
+            self.read.fetch_add(piece.len() as u64, Ordering::Relaxed);
             let hidden = skip.min(piece.len());
             skip -= hidden;
             self.decoded(&piece[hidden..], &mut decoder, &mut decoded)?;
@@ -236,8 +241,8 @@ impl Pass<'_> {
 
     /// A file that is packed already: checked while it passes, and sent as it is.
     fn as_it_is(&mut self, number: usize, member: &Member, file: &mut File) -> Result<Part, Spoiled> {
-        let Pass { packer, stop, see, .. } = self;
-        let mut tee = Tee { file, packer, stop, hash: blake3::Hasher::new(), bytes: 0, spoiled: None };
+        let Pass { packer, stop, see, read, .. } = self;
+        let mut tee = Tee { file, packer, stop, read, hash: blake3::Hasher::new(), bytes: 0, spoiled: None };
         let checked = match member.head.shape {
             // What follows the last member belongs to the file.
             Shape::Gzip => whole::gzip(&mut tee, see).and_then(|_| std::io::copy(&mut tee, &mut std::io::sink())),
@@ -265,6 +270,7 @@ struct Tee<'t> {
     file: &'t mut File,
     packer: &'t mut Packer,
     stop: &'t AtomicBool,
+    read: &'t AtomicU64,
     hash: blake3::Hasher,
     bytes: u64,
     /// What happened, where it was not the file's fault.
@@ -280,6 +286,7 @@ impl Read for Tee<'_> {
         let count = self.file.read(buffer)?;
         self.hash.update(&buffer[..count]);
         self.bytes += count as u64;
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
         if let Err(spoiled) = self.packer.write_all(&buffer[..count]) {
             self.spoiled = Some(spoiled);
             return Err(std::io::Error::other("the spool cannot be written"));

@@ -279,7 +279,7 @@ impl Packer {
         let raw = content.parts.iter().map(|part| part.to - part.from).sum();
         let files = content.parts.len() as u64;
         shared.event(Event::Packed { id, source, files, raw, packed: content.packed });
-        content.growth.send_replace(Growth { len: content.packed, finished: true });
+        content.growth.send_replace(Growth::done(content.packed));
         match held {
             Some(error) => outcome.left_out.push(shared.left_out(first.path.display().to_string(), error)),
             None => crew.wake(&feed.tenant),

@@ -198,7 +198,7 @@ impl Shared {
                     (grant, blocks)
                 }
             };
-            let (_sender, growth) = watch::channel(Growth { len: shipment.packed, finished: true });
+            let (_sender, growth) = watch::channel(Growth::done(shipment.packed));
             match service.store(&grant, &spool, growth, &blocks, &options).await {
                 Ok(_) => {
                     self.ledger.advance(id, Stage::Stored, None)?;

@@ -10,7 +10,10 @@ use crate::ledger::Ledger;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{Builder, JoinHandle};
 use tokio::sync::watch;
 
 use crate::service::Growth;
@@ -88,18 +91,48 @@ impl Spool {
     }
 }
 
+/// After so many bytes the disk is told to take what is there.
+const WRITE_OUT: u64 = 16 << 20;
+
+/// Has a file brought to the disk while it grows, so that its end does not wait for all of it.
+struct WritingOut {
+    wake: SyncSender<()>,
+    thread: JoinHandle<std::io::Result<()>>,
+}
+
+impl WritingOut {
+    fn start(file: &File) -> std::io::Result<WritingOut> {
+        let (file, (wake, woken)) = (file.try_clone()?, sync_channel(1));
+        let work = move || woken.iter().try_for_each(|()| file.sync_data());
+        Ok(WritingOut { wake, thread: Builder::new().name("spool".to_owned()).spawn(work)? })
+    }
+
+    /// What went wrong is said here and not again by the file.
+    fn end(self) -> std::io::Result<()> {
+        drop(self.wake);
+        self.thread.join().unwrap_or_else(|_| Err(std::io::Error::other("writing out ended early")))
+    }
+}
+
 /// Where packed bytes go: a spool file that tells how far it has grown.
 pub(super) struct Sink {
     file: File,
     bytes: u64,
+    /// Bytes when the disk was last told to take them.
+    told: u64,
+    writing_out: Option<WritingOut>,
     growth: watch::Sender<Growth>,
+    /// How much is read.
+    read: Arc<AtomicU64>,
+    /// How much there is to read, and the most that is made of it.
+    bounds: (u64, u64),
     /// What waits to be sent, for compression to follow.
     backlog: Backlog,
 }
 
 impl Sink {
     pub(super) fn new(file: File, growth: watch::Sender<Growth>, backlog: Backlog) -> Sink {
-        Sink { file, bytes: 0, growth, backlog }
+        Sink { file, bytes: 0, told: 0, writing_out: None, growth, read: Arc::default(), bounds: (0, 0), backlog }
     }
 
     /// How far it has grown, for who watches.
@@ -107,8 +140,25 @@ impl Sink {
         self.growth.subscribe()
     }
 
+    /// There are `total` bytes to read, and after `most` packed ones it ends; answers where to tell how many were read.
+    pub(super) fn reads(&mut self, total: u64, most: u64) -> Arc<AtomicU64> {
+        self.bounds = (total, most);
+        self.read.clone()
+    }
+
+    /// What it will come to if it goes on like this. What is read and not here yet is under way, so rather less than more.
+    fn expected(&self) -> u64 {
+        let (read, (total, most)) = (self.read.load(Ordering::Relaxed), self.bounds);
+        let expected = u128::from(self.bytes) * u128::from(total) / u128::from(read.max(1));
+        u64::try_from(expected).unwrap_or(u64::MAX).min(most)
+    }
+
     /// Syncs the file; its length and the growth channel come back, for the last word to be said once the ledger knows.
-    pub(super) fn finish(self) -> std::io::Result<(u64, watch::Sender<Growth>)> {
+    pub(super) fn finish(mut self) -> std::io::Result<(u64, watch::Sender<Growth>)> {
+        self.growth.send_replace(Growth { whole: true, finished: false, ..Growth::done(self.bytes) });
+        if let Some(writing_out) = self.writing_out.take() {
+            writing_out.end()?;
+        }
         self.file.sync_all()?;
         Ok((self.bytes, self.growth))
     }
@@ -119,7 +169,17 @@ impl Write for Sink {
         let written = self.file.write(bytes)?;
         self.bytes += written as u64;
         self.backlog.added(written as u64);
-        self.growth.send_replace(Growth { len: self.bytes, finished: false });
+        self.growth.send_replace(Growth { len: self.bytes, expected: self.expected(), ..Growth::default() });
+        if self.bytes - self.told >= WRITE_OUT {
+            self.told = self.bytes;
+            let writing_out = match self.writing_out.take() {
+                Some(writing_out) => writing_out,
+                None => WritingOut::start(&self.file)?,
+            };
+            // When it is busy still it is told later; when it gave up, the end tells why.
+            let _ = writing_out.wake.try_send(());
+            self.writing_out = Some(writing_out);
+        }
         Ok(written)
     }
 

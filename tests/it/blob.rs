@@ -99,7 +99,7 @@ fn grant(address: &str) -> Grant {
 
 fn store(address: &str, spool: &Path, log: &dyn BlockLog, options: &StoreOptions) -> Result<Stored, Failure> {
     let len = std::fs::metadata(spool).expect("the spool").len();
-    let (_sender, growth) = watch::channel(Growth { len, finished: true });
+    let (_sender, growth) = watch::channel(Growth::done(len));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(service().store(&grant(address), spool, growth, log, options))
 }
@@ -154,13 +154,51 @@ fn store_growing(address: &str, bytes: &[u8], options: &StoreOptions) -> Stored 
             for piece in bytes.chunks(1_500_000) {
                 file.write_all(piece).expect("space");
                 len += piece.len() as u64;
-                sender.send_replace(Growth { len, finished: false });
+                sender.send_replace(Growth { len, ..Growth::default() });
             }
-            sender.send_replace(Growth { len, finished: true });
+            sender.send_replace(Growth::done(len));
         });
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(service().store(&grant(address), path, growth, &NoBlockLog, options)).expect("stored")
     })
+}
+
+#[test]
+fn what_will_be_large_is_sent_from_its_first_blocks_on_and_committed_when_its_fate_is_decided() {
+    for (name, storage) in Storage::all() {
+        let bytes = content(9 << 20);
+        let file = spool(&bytes);
+        let sent = Arc::new(std::sync::atomic::AtomicU64::new(0));
+        let told = sent.clone();
+        let progress = Arc::new(move |now| told.store(now, std::sync::atomic::Ordering::SeqCst));
+        let options = StoreOptions { progress: Some(progress), ..StoreOptions::default() };
+        let (sender, growth) = watch::channel(Growth::default());
+        let reaches = |wanted: u64| {
+            let since = Instant::now();
+            while sent.load(std::sync::atomic::Ordering::SeqCst) < wanted {
+                assert!(since.elapsed() < Duration::from_secs(60), "{name}: {wanted} bytes are not sent");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        std::thread::scope(|scope| {
+            let storing = scope.spawn(|| {
+                let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+                let service = service();
+                let grant = grant(storage.address());
+                runtime.block_on(service.store(&grant, file.path(), growth, &NoBlockLog, &options)).expect("stored")
+            });
+            // Ends with this thread, whatever it finds: then storing ends too.
+            let sender = sender;
+            sender.send_replace(Growth { len: 8 << 20, expected: 1 << 30, ..Growth::default() });
+            reaches(8 << 20);
+            sender.send_replace(Growth { finished: false, ..Growth::done(9 << 20) });
+            reaches(9 << 20);
+            assert_eq!(storage.content(), None, "{name}: nobody said that it may be committed");
+            sender.send_replace(Growth::done(9 << 20));
+            assert_eq!(storing.join().expect("no panic").bytes, 9 << 20);
+        });
+        assert!(storage.content() == Some(bytes), "{name}: the bytes");
+    }
 }
 
 #[test]
