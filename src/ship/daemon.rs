@@ -17,6 +17,9 @@ const LONGEST_REST: Duration = Duration::from_millis(400);
 const TOGETHER: Duration = Duration::from_millis(10);
 /// The longest time between scans of directories that send no events.
 const DEAF_SCAN: Duration = Duration::from_secs(10);
+/// How much longer the time between scans becomes while nothing happens at all where events come: to look at ten
+/// thousand files costs little, but not nothing.
+const PATIENCE: u32 = 10;
 /// After a round that failed as a whole: the ledger or the spool cannot be used.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// How long a round may take to end when asked to stop.
@@ -35,6 +38,7 @@ pub async fn run(ship: &Ship, stop: impl Future<Output = ()>) -> Result<()> {
     let mut crew = Crew::start(shared, Mode::Daemon);
     let mut stop = std::pin::pin!(stop);
     let mut forgiven = Instant::now();
+    let mut patience = 1;
     loop {
         let started = Instant::now();
         let round = {
@@ -51,10 +55,15 @@ pub async fn run(ship: &Ship, stop: impl Future<Output = ()>) -> Result<()> {
                 round = &mut round => round,
             }
         };
-        let every = if alarm.deaf() { shared.upload.scan_every.min(DEAF_SCAN) } else { shared.upload.scan_every };
+        let deaf = alarm.deaf();
+        let every = if deaf { shared.upload.scan_every.min(DEAF_SCAN) } else { shared.upload.scan_every };
         let (wait, blocked) = match round {
             Ok(Round { again: true, .. }) => continue,
-            Ok(round) => (round.due.unwrap_or(every).min(every), !round.blocked.is_empty()),
+            Ok(Round { due: Some(due), blocked, .. }) => {
+                patience = 1;
+                (due.min(every), !blocked.is_empty())
+            }
+            Ok(round) => (every * patience, !round.blocked.is_empty()),
             Err(error) => {
                 shared.left_out("a round".to_owned(), error);
                 (AFTER_FAILURE, false)
@@ -65,13 +74,18 @@ pub async fn run(ship: &Ship, stop: impl Future<Output = ()>) -> Result<()> {
         tokio::select! {
             biased;
             () = &mut stop => break,
-            () = tokio::time::sleep_until(until) => {}
-            () = alarm.rings() => tokio::time::sleep(rest.max(TOGETHER)).await,
-            () = crew.moves(), if blocked => {}
+            () = tokio::time::sleep_until(until) => patience = if deaf { 1 } else { (patience * 2).min(PATIENCE) },
+            () = alarm.rings() => {
+                patience = 1;
+                tokio::time::sleep(rest.max(TOGETHER)).await;
+            }
+            () = crew.moves(), if blocked => patience = 1,
         }
         if forgiven.elapsed() >= every {
             forgiven = Instant::now();
-            packer.forgive();
+            if packer.forgive() {
+                patience = 1;
+            }
             alarm.arm();
         }
     }

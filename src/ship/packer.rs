@@ -73,10 +73,12 @@ impl Packer {
         Ok(Packer { shared: shared.clone(), scanners, without: HashSet::new(), lost_races: 0, patient: true })
     }
 
-    /// Forgets which files failed: they get another chance.
-    pub(super) fn forgive(&mut self) {
+    /// Forgets which files failed: they get another chance. Says whether there are any.
+    pub(super) fn forgive(&mut self) -> bool {
+        let any = !self.without.is_empty();
         self.without.clear();
         self.lost_races = 0;
+        any
     }
 
     /// Rounds until nothing is left that this process can pack, waiting for room where sending makes some.

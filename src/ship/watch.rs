@@ -9,6 +9,7 @@ use crate::config::Feed;
 use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RemoveKind};
 use notify::{RecursiveMode, Watcher};
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -17,8 +18,8 @@ use tokio::sync::Notify;
 pub(super) struct Alarm {
     watcher: Option<notify::RecommendedWatcher>,
     woken: Arc<Notify>,
-    /// The directories, and whether events come from them.
-    bases: BTreeMap<PathBuf, (RecursiveMode, bool)>,
+    /// The directories, and which one it is that events come from: another may have taken its name.
+    bases: BTreeMap<PathBuf, (RecursiveMode, Option<Identity>)>,
 }
 
 impl Alarm {
@@ -38,7 +39,7 @@ impl Alarm {
         for pattern in feeds.flat_map(|feed| &feed.paths) {
             let deep = depth(pattern) > 1;
             let mode = if deep { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
-            let entry = bases.entry(base(pattern)).or_insert((mode, false));
+            let entry = bases.entry(base(pattern)).or_insert((mode, None));
             if deep {
                 entry.0 = mode;
             }
@@ -52,15 +53,20 @@ impl Alarm {
     pub(super) fn arm(&mut self) {
         let Some(watcher) = &mut self.watcher else { return };
         for (base, (mode, watched)) in &mut self.bases {
-            if *watched && base.is_dir() {
+            let there = identity(base);
+            if there.is_some() && *watched == there {
                 continue;
             }
+            if watched.is_some() {
+                // What was watched is gone, and the watch with it.
+                let _ = watcher.unwatch(base);
+            }
             *watched = match watcher.watch(base, *mode) {
-                Ok(()) => true,
+                Ok(()) => there,
                 Err(error) => {
                     let why = explained(&error);
                     tracing::info!("no file events from {}, looking by timer: {why}", base.display());
-                    false
+                    None
                 }
             };
         }
@@ -68,13 +74,21 @@ impl Alarm {
 
     /// Whether some directory sends no events.
     pub(super) fn deaf(&self) -> bool {
-        self.watcher.is_none() || self.bases.iter().any(|(base, (_, watched))| !watched || is_remote(base))
+        self.watcher.is_none() || self.bases.iter().any(|(base, (_, watched))| watched.is_none() || is_remote(base))
     }
 
     /// Resolves at the next event.
     pub(super) async fn rings(&self) {
         self.woken.notified().await;
     }
+}
+
+/// Device and inode of a directory.
+type Identity = (u64, u64);
+
+fn identity(dir: &Path) -> Option<Identity> {
+    let meta = std::fs::metadata(dir).ok().filter(std::fs::Metadata::is_dir)?;
+    Some((meta.dev(), meta.ino()))
 }
 
 fn worth_a_look(kind: EventKind) -> bool {
@@ -132,6 +146,21 @@ mod tests {
         // What was written before the new watch stood is found by the scan that the directory's own event causes.
         tokio::time::sleep(Duration::from_millis(100)).await;
         std::fs::write(dir.path().join("new/b.log"), "x").unwrap();
+        assert!(rings(&alarm).await);
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_another_takes_the_place_of_is_watched_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = dir.path().join("logs");
+        std::fs::create_dir(&logs).unwrap();
+        let feed = feed(&[logs.join("*.log").to_string_lossy().into_owned()]);
+        let mut alarm = Alarm::new(std::iter::once(&feed));
+        std::fs::rename(&logs, dir.path().join("old")).unwrap();
+        std::fs::create_dir(&logs).unwrap();
+        alarm.arm();
+        while tokio::time::timeout(Duration::from_millis(200), alarm.rings()).await.is_ok() {}
+        std::fs::write(logs.join("b.log"), "x").unwrap();
         assert!(rings(&alarm).await);
     }
 
