@@ -1,12 +1,11 @@
-//! Reads a whole input: one thread unpacks and cuts, the others understand, what they found is merged in order.
+//! Reads a whole input: threads take turns at unpacking and cutting, understand what they cut, and merge it in order.
 
 use super::input::{self, Chunk, Shape};
 use super::scan::Marks;
 use super::{Format, Parser, Position, Visit, dialect::Layout};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::sync::mpsc::{channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// What reading an input gave.
 #[derive(Debug)]
@@ -64,113 +63,162 @@ pub fn read_live<V: Visit>(
 ) -> io::Result<Reading<V>> {
     let mut input = input::open(input)?;
     input.live(more);
-    let mut reading = Reading { visit: new(), shape: input.shape(), lines: 0, bytes: 0, broken: None };
     if threads < 2 {
-        let mut parser = parser.clone();
-        let mut at = Position { line: 1, offset: 0 };
-        let mut chunk = Chunk::default();
-        while next(&mut input, &mut chunk, &mut reading) {
+        return Ok(alone(parser.clone(), input, new));
+    }
+    let shape = input.shape();
+    let source = Source { input, header: parser.clone(), at: FIRST, cut: 0, over: false, broken: None };
+    let turn = Turn { source: Mutex::new(source), merging: Mutex::new(Merging::new(new())), room: Condvar::new() };
+    let most = 2 * threads as u64;
+    let work = || {
+        let _leaving = Leaving(&turn);
+        let (mut parser, mut chunk) = (parser.clone(), Chunk::default());
+        while let Some(cut) = turn.cut(&mut chunk, most) {
             let mut visit = new();
-            at = feed(&mut parser, at, &chunk.bytes, &mut visit);
+            parser.state.layout = cut.layout;
+            feed(&mut parser, cut.at, &chunk.bytes, &mut visit);
             visit.end();
-            at.offset += chunk.dropped;
-            reading.visit.merge(visit);
-            if chunk.idle {
-                reading.visit.pause();
-            }
+            turn.merge(cut.number, visit, chunk.idle);
         }
-        (reading.lines, reading.bytes) = (at.line - 1, at.offset);
-        return Ok(reading);
-    }
-    parallel(parser, &mut input, threads, &new, &mut reading);
-    Ok(reading)
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let Source { at, broken, .. } = turn.source.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let merging = turn.merging.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let visit = merging.whole.unwrap_or_else(new);
+    Ok(Reading { visit, shape, lines: at.line - 1, bytes: at.offset, broken })
 }
 
-fn next<V>(input: &mut input::Input<'_>, chunk: &mut Chunk, reading: &mut Reading<V>) -> bool {
-    match input.next_chunk(chunk) {
-        Ok(more) => more,
-        Err(error) => {
-            reading.broken = Some(error);
-            false
+const FIRST: Position = Position { line: 1, offset: 0 };
+
+fn alone<V: Visit>(mut parser: Parser, mut input: input::Input<'_>, new: impl Fn() -> V) -> Reading<V> {
+    let (mut whole, mut at, mut chunk) = (new(), FIRST, Chunk::default());
+    let broken = loop {
+        match input.next_chunk(&mut chunk) {
+            Ok(true) => {}
+            Ok(false) => break None,
+            Err(error) => break Some(error),
         }
-    }
+        let mut visit = new();
+        at = feed(&mut parser, at, &chunk.bytes, &mut visit);
+        visit.end();
+        at.offset += chunk.dropped;
+        whole.merge(visit);
+        if chunk.idle {
+            whole.pause();
+        }
+    };
+    Reading { visit: whole, shape: input.shape(), lines: at.line - 1, bytes: at.offset, broken }
 }
 
-struct Job {
+/// What is left to read, and where that is.
+struct Source<'r> {
+    input: input::Input<'r>,
+    /// Knows the columns that were named so far.
+    header: Parser,
+    at: Position,
+    cut: u64,
+    over: bool,
+    broken: Option<io::Error>,
+}
+
+/// A chunk that a thread has taken.
+struct Cut {
     number: u64,
     at: Position,
-    bytes: Vec<u8>,
     layout: Option<Arc<Layout>>,
 }
 
-fn parallel<V: Visit>(
-    parser: &Parser,
-    input: &mut input::Input<'_>,
-    threads: usize,
-    new: &(impl Fn() -> V + Sync),
-    reading: &mut Reading<V>,
-) {
-    let (jobs, waiting) = sync_channel::<Job>(threads);
-    let waiting = Mutex::new(waiting);
-    let (results, finished) = channel();
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            let (mut parser, waiting, results) = (parser.clone(), &waiting, results.clone());
-            scope.spawn(move || {
-                loop {
-                    let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok(job) = job else { return };
-                    let mut visit = new();
-                    parser.state.layout = job.layout;
-                    feed(&mut parser, job.at, &job.bytes, &mut visit);
-                    visit.end();
-                    if results.send((job.number, visit, job.bytes)).is_err() {
-                        return;
-                    }
-                }
-            });
+/// What was made of the chunks.
+struct Merging<V> {
+    /// Of all chunks before `merged`; none while a thread is merging.
+    whole: Option<V>,
+    merged: u64,
+    /// Of later ones, and whether nothing more was there at once behind them.
+    early: BTreeMap<u64, (V, bool)>,
+    /// A thread has panicked: its chunk will never come.
+    lost: bool,
+}
+
+impl<V> Merging<V> {
+    fn new(whole: V) -> Merging<V> {
+        Merging { whole: Some(whole), merged: 0, early: BTreeMap::new(), lost: false }
+    }
+}
+
+/// Where threads take turns: each reads a chunk for itself, so that its bytes are near when it understands them, and
+/// whoever has the next chunk in order merges it and what waits behind it.
+struct Turn<'r, V> {
+    source: Mutex<Source<'r>>,
+    merging: Mutex<Merging<V>>,
+    room: Condvar,
+}
+
+impl<V: Visit> Turn<'_, V> {
+    /// Reads the next chunk as soon as fewer than `most` wait to be merged; `None` at the end.
+    fn cut(&self, chunk: &mut Chunk, most: u64) -> Option<Cut> {
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        let Source { input, header, at, cut, over, broken } = &mut *source;
+        let number = *cut;
+        let lost = {
+            let merging = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
+            let full = |merging: &mut Merging<V>| !merging.lost && number - merging.merged >= most;
+            self.room.wait_while(merging, full).unwrap_or_else(PoisonError::into_inner).lost
+        };
+        if *over || lost {
+            return None;
         }
-        drop(results);
-        let mut header = parser.clone();
-        let mut at = Position { line: 1, offset: 0 };
-        let (mut chunk, mut spare) = (Chunk::default(), Vec::new());
-        let (mut sent, mut merged) = (0_u64, 0_u64);
-        let mut early = BTreeMap::new();
-        let most = 2 * threads as u64;
+        match input.next_chunk(chunk) {
+            Ok(true) => {}
+            end => {
+                (*over, *broken) = (true, end.err());
+                return None;
+            }
+        }
+        let taken = Cut { number, at: *at, layout: header.state.layout.clone() };
+        header.learn(&chunk.bytes);
+        at.line += count_lines(&chunk.bytes);
+        at.offset += chunk.bytes.len() as u64 + chunk.dropped;
+        *cut += 1;
+        Some(taken)
+    }
+
+    fn merge(&self, number: u64, visit: V, idle: bool) {
+        let lock = || self.merging.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut merging = lock();
+        merging.early.insert(number, (visit, idle));
+        // Whoever is merging takes this one too when its turn has come.
+        let Some(mut whole) = merging.whole.take() else { return };
         loop {
-            let more = next(input, &mut chunk, reading);
-            if more {
-                let layout = header.state.layout.clone();
-                header.learn(&chunk.bytes);
-                let start = at;
-                at.line += count_lines(&chunk.bytes);
-                at.offset += chunk.bytes.len() as u64 + chunk.dropped;
-                let bytes = std::mem::replace(&mut chunk.bytes, spare.pop().unwrap_or_default());
-                if jobs.send(Job { number: sent, at: start, bytes, layout }).is_err() {
-                    break;
-                }
-                sent += 1;
-            }
-            let idle = more && chunk.idle;
-            while merged < sent && (!more || idle || sent - merged >= most) {
-                let Ok((number, visit, bytes)) = finished.recv() else { return };
-                early.insert(number, visit);
-                spare.push(bytes);
-                while let Some(visit) = early.remove(&merged) {
-                    reading.visit.merge(visit);
-                    merged += 1;
-                }
-            }
+            let next = merging.merged;
+            let Some((visit, idle)) = merging.early.remove(&next) else { break };
+            drop(merging);
+            whole.merge(visit);
             if idle {
-                reading.visit.pause();
+                whole.pause();
             }
-            if !more {
-                break;
-            }
+            merging = lock();
+            merging.merged += 1;
+            self.room.notify_all();
         }
-        drop(jobs);
-        (reading.lines, reading.bytes) = (at.line - 1, at.offset);
-    });
+        merging.whole = Some(whole);
+    }
+}
+
+/// Lets nobody wait for a thread that has panicked.
+struct Leaving<'t, 'r, V>(&'t Turn<'r, V>);
+
+impl<V> Drop for Leaving<'_, '_, V> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.merging.lock().unwrap_or_else(PoisonError::into_inner).lost = true;
+            self.0.room.notify_all();
+        }
+    }
 }
 
 pub(super) fn count_lines(bytes: &[u8]) -> u64 {
