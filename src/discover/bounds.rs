@@ -5,8 +5,9 @@
 //! much, one that is listed misses at most that much (the frequent-items summaries of Misra and Gries work so). Totals,
 //! apps and categories are never dropped. Distinct counts that relied on dropped entries go on in sketches.
 
-use super::table::{Index, NONE, Names, Sum, Sums, halves, pair};
-use super::worker::{Actor, App, Domain, Host, Interned, Limits, SKIPPED, UNNAMED, Worker};
+use super::key::{Held, Key};
+use super::table::{NONE, Sum, Sums, halves, pair};
+use super::worker::{Actor, App, Cell, Domain, Host, Interned, Limits, SKIPPED, UNNAMED, Worker};
 use crate::logs::sketch::PerDomain;
 
 /// What decides between two entries: their share of all transactions and of all bytes.
@@ -44,7 +45,7 @@ impl Worker {
     /// Drops the lighter half of the pairs of actor and app.
     pub(super) fn shed_uses(&mut self) {
         self.start_app_sketches();
-        let scale = Scale::of(self.total.sum);
+        let scale = Scale::of(self.total().sum);
         let pairs: Vec<(u64, Sum)> = std::mem::take(&mut self.uses).iter().collect();
         let weights: Vec<f64> = pairs.iter().map(|(_, sum)| scale.weight(*sum)).collect();
         let keep = heavier(&weights);
@@ -64,18 +65,18 @@ impl Worker {
     pub(super) fn shed_actors(&mut self) {
         self.start_app_sketches();
         self.start_domain_sketches();
-        let scale = Scale::of(self.total.sum);
+        let scale = Scale::of(self.total().sum);
         let weights: Vec<f64> = self.actors.entries.iter().map(|actor| scale.weight(actor.sum)).collect();
         let keep = heavier(&weights);
-        let old = std::mem::replace(&mut self.actors, interned());
+        let old = std::mem::replace(&mut self.actors, Interned::new());
         let gone = old.entries.iter().enumerate().filter(|(at, _)| !keep(*at));
         give_up(&mut self.dropped.actors, gone.map(|(_, actor)| actor.sum));
         let mut numbers = vec![NONE; old.entries.len()];
         for (at, actor) in old.entries.iter().enumerate().filter(|(at, _)| keep(*at)) {
             numbers[at] = self.actors.entries.len() as u32;
-            let user = old.names.get(actor.user);
-            self.actors.index.add(self.actor_hash(user, actor.address), numbers[at]);
-            let user = self.actors.names.add(user);
+            let user = self.user(actor.user.get(&old.names));
+            self.actors.index.add(self.shared.hashing.actor(user.hash, actor.address), numbers[at]);
+            let user = Held::new(user.name, &mut self.actors.names);
             self.actors.entries.push(Actor { user, ..*actor });
         }
         let (mut kept, mut largest) = (Sums::default(), Sum::default());
@@ -93,10 +94,11 @@ impl Worker {
     /// Drops the lighter half of the unknown domains; hosts that led to them are looked up again when they come.
     pub(super) fn shed_domains(&mut self) {
         self.start_domain_sketches();
-        let scale = Scale::of(self.total.sum);
+        self.mark();
+        let scale = Scale::of(self.total().sum);
         let weights: Vec<f64> = self.domains.entries.iter().map(|domain| scale.weight(domain.traffic.sum)).collect();
         let keep = heavier(&weights);
-        let old = std::mem::replace(&mut self.domains, interned());
+        let old = std::mem::replace(&mut self.domains, Interned::new());
         let sketches = self.domain_sketches.replace(Vec::new()).unwrap_or_default();
         let mut numbers = vec![NONE; old.entries.len()];
         let mut largest = Sum::default();
@@ -108,7 +110,7 @@ impl Worker {
             }
             numbers[at] = self.domains.entries.len() as u32;
             let name = old.names.get(domain.name);
-            self.domains.index.add(self.shared.name(name), numbers[at]);
+            self.domains.index.add(self.shared.hashing.key(name).hash, numbers[at]);
             let name = self.domains.names.add(name);
             self.domains.entries.push(Domain { name, ..*domain });
             self.domain_sketches.get_or_insert_default().push(sketch);
@@ -127,7 +129,7 @@ impl Worker {
 
     /// Drops the lighter half of the host names.
     pub(super) fn shed_hosts(&mut self) {
-        let scale = Scale::of(self.total.sum);
+        let scale = Scale::of(self.total().sum);
         let weights: Vec<f64> = self.hosts.entries.iter().map(|host| scale.weight(host.sum)).collect();
         let keep = heavier(&weights);
         let apps = self.apps.len() as u32;
@@ -145,18 +147,22 @@ impl Worker {
     /// Rebuilds the hosts from those that `keep` gives a destination.
     fn keep_hosts(&mut self, keep: impl Fn(usize, u32) -> Option<u32>) {
         self.dropped.some_hosts = true;
-        let old = std::mem::replace(&mut self.hosts, interned());
+        let old = std::mem::replace(&mut self.hosts, Interned::new());
         for (at, host) in old.entries.iter().enumerate() {
             if let Some(destination) = keep(at, host.destination) {
-                self.put_host(old.names.get(host.name), destination, host.sum);
+                let key = self.shared.hashing.key(host.name.get(&old.names));
+                self.put_host(&key, destination, host.sum);
             }
         }
     }
 
-    fn put_host(&mut self, name: &[u8], destination: u32, sum: Sum) {
-        self.hosts.index.add(self.shared.name(name), self.hosts.entries.len() as u32);
-        let name = self.hosts.names.add(name);
+    /// Adds a host that is not there; its number.
+    pub(super) fn put_host(&mut self, key: &Key<'_>, destination: u32, sum: Sum) -> u32 {
+        let n = self.hosts.entries.len() as u32;
+        self.hosts.index.add(key.hash, n);
+        let name = Held::new(key.name, &mut self.hosts.names);
         self.hosts.entries.push(Host { name, destination, sum });
+        n
     }
 
     /// From here on users and addresses per app are also counted in sketches.
@@ -173,12 +179,12 @@ impl Worker {
     pub(super) fn sketch_use(&mut self, actor: u32, app: u32) {
         let actor = self.actors.entries[actor as usize];
         let sketch = self.apps[app as usize].sketch.get_or_insert_default();
-        let user = self.actors.names.get(actor.user);
+        let user = actor.user.get(&self.actors.names);
         if !user.is_empty() {
-            sketch.users.add(self.shared.name(user));
+            sketch.users.add(self.shared.hashing.key(user).hash);
         }
         if let Some(address) = actor.address {
-            sketch.addresses.add(self.shared.address(address));
+            sketch.addresses.add(self.shared.hashing.address(address));
         }
     }
 
@@ -187,29 +193,24 @@ impl Worker {
         if self.domain_sketches.is_some() {
             return;
         }
-        self.domain_sketches = Some(vec![PerDomain::default(); self.domains.entries.len()]);
+        let mut sketches = vec![PerDomain::default(); self.domains.entries.len()];
         for key in std::mem::take(&mut self.seen).iter() {
             let (actor, domain) = halves(key);
-            self.sketch_seen(actor, domain);
+            sketches[domain as usize].add(self.who(actor));
         }
+        self.domain_sketches = Some(sketches);
     }
 
-    /// Counts who an actor is: the user, or the address of nobody known.
-    #[inline]
-    pub(super) fn sketch_seen(&mut self, actor: u32, domain: u32) {
+    fn who(&self, actor: u32) -> u64 {
         let actor = &self.actors.entries[actor as usize];
-        let who = match (self.actors.names.get(actor.user), actor.address) {
-            (b"", Some(address)) => self.shared.address(address),
-            (user, _) => self.shared.name(user),
-        };
-        if let Some(sketches) = &mut self.domain_sketches {
-            sketches[domain as usize].add(who);
-        }
+        self.shared.who(actor.user.get(&self.actors.names), actor.address)
     }
 
     /// Takes over everything that `other` counted. `limits` are those of the result.
     pub(super) fn absorb(&mut self, mut other: Worker, limits: Limits) {
         self.limits = limits;
+        self.flush();
+        other.flush();
         if other.app_sketches {
             self.start_app_sketches();
         }
@@ -222,7 +223,6 @@ impl Worker {
         if self.domain_sketches.is_some() {
             other.start_domain_sketches();
         }
-        self.total.add(&other.total);
         self.unnamed.add(&other.unnamed);
         self.all_users.merge(&other.all_users);
         self.all_addresses.merge(&other.all_addresses);
@@ -252,7 +252,7 @@ impl Worker {
             absorb_app(mine, theirs, &slots);
         }
         // Domains are dropped while others are added: where one landed is only known at the end.
-        let names = std::mem::replace(&mut other.domains, interned());
+        let names = std::mem::replace(&mut other.domains, Interned::new());
         let sketches = other.domain_sketches.take();
         for (at, domain) in names.entries.iter().enumerate() {
             let n = self.domain(names.names.get(domain.name)) as usize;
@@ -262,16 +262,16 @@ impl Worker {
             }
         }
         drop(sketches);
-        self.absorb_hosts(std::mem::replace(&mut other.hosts, interned()), &names);
+        self.absorb_hosts(std::mem::replace(&mut other.hosts, Interned::new()), &names);
         self.absorb_actors(other, &names);
     }
 
     fn absorb_days(&mut self, other: &Worker) -> Vec<Option<usize>> {
         let slots: Vec<Option<usize>> = other.days.slots.iter().map(|day| self.days.slot(*day)).collect();
-        self.hours.resize(self.days.slots.len(), Default::default());
-        for (slot, hours) in slots.iter().zip(&other.hours) {
+        self.hours.resize(self.days.slots.len() * 24, Cell::default());
+        for (slot, hours) in slots.iter().zip(other.hours.chunks(24)) {
             let Some(slot) = *slot else { continue };
-            self.hours[slot].iter_mut().zip(hours).for_each(|(mine, theirs)| mine.add(*theirs));
+            self.hours[slot * 24..].iter_mut().zip(hours).for_each(|(mine, theirs)| mine.add(*theirs));
         }
         slots
     }
@@ -279,11 +279,9 @@ impl Worker {
     fn absorb_hosts(&mut self, hosts: Interned<Host>, domains: &Interned<Domain>) {
         let apps = self.apps.len() as u32;
         for host in &hosts.entries {
-            let name = hosts.names.get(host.name);
-            let hash = self.shared.name(name);
-            let Interned { index, names, entries } = &mut self.hosts;
-            if let Some(n) = index.find(hash, |n| names.get(entries[n as usize].name) == name) {
-                entries[n as usize].sum.add(host.sum);
+            let key = self.shared.hashing.key(host.name.get(&hosts.names));
+            if let Some(n) = self.find_host(&key) {
+                self.hosts.entries[n as usize].sum.add(host.sum);
                 continue;
             }
             if self.hosts.full(self.limits.hosts, self.limits.names) {
@@ -300,45 +298,42 @@ impl Worker {
                     }
                 }
             };
-            self.put_host(name, destination, host.sum);
+            self.put_host(&key, destination, host.sum);
         }
-    }
-
-    fn find_domain(&self, name: &[u8]) -> Option<u32> {
-        let Interned { index, names, entries } = &self.domains;
-        index.find(self.shared.name(name), |n| names.get(entries[n as usize].name) == name)
     }
 
     /// Actors with their pairs. First all actors, so that their final numbers are known; then the pairs.
     fn absorb_actors(&mut self, mut other: Worker, domains: &Interned<Domain>) {
         for actor in &other.actors.entries {
-            let user = other.actors.names.get(actor.user);
-            let hash = self.actor_hash(user, actor.address);
-            match self.find_actor(hash, user, actor.address) {
+            let user = self.user(actor.user.get(&other.actors.names));
+            let hash = self.shared.hashing.actor(user.hash, actor.address);
+            match self.find_actor(hash, &user, actor.address) {
                 Some(n) => {
                     let mine = &mut self.actors.entries[n as usize];
                     mine.sum.add(actor.sum);
                     mine.partial |= actor.partial;
                 }
                 None => {
-                    let n = self.new_actor(hash, user, actor.address, actor.sum);
+                    let n = self.new_actor(hash, &user, actor.address, actor.sum);
                     self.actors.entries[n as usize].partial = actor.partial;
                 }
             }
         }
-        let numbers: Vec<Option<u32>> = (other.actors.entries.iter())
+        let numbers: Vec<Option<(u32, u64)>> = (other.actors.entries.iter())
             .map(|actor| {
-                let user = other.actors.names.get(actor.user);
-                self.find_actor(self.actor_hash(user, actor.address), user, actor.address)
+                let user = self.user(actor.user.get(&other.actors.names));
+                let hash = self.shared.hashing.actor(user.hash, actor.address);
+                let who = self.shared.who(user.name, actor.address);
+                self.find_actor(hash, &user, actor.address).map(|n| (n, who))
             })
             .collect();
-        other.actors = interned();
+        other.actors = Interned::new();
         let mut largest = Sum::default();
         for (key, sum) in std::mem::take(&mut other.uses).iter() {
             let (actor, app) = halves(key);
             match numbers[actor as usize] {
                 None => largest.raise(sum),
-                Some(actor) => {
+                Some((actor, _)) => {
                     if self.uses.add(pair(actor, app), sum) && self.uses.len() >= self.limits.uses {
                         self.shed_uses();
                     }
@@ -346,13 +341,15 @@ impl Worker {
             }
         }
         self.dropped.uses.add(largest);
+        let places: Vec<Option<u32>> =
+            domains.entries.iter().map(|domain| self.find_domain(domains.names.get(domain.name))).collect();
         for key in std::mem::take(&mut other.seen).iter() {
             let (actor, domain) = halves(key);
-            let domain = self.find_domain(domains.names.get(domains.entries[domain as usize].name));
-            if let (Some(actor), Some(domain)) = (numbers[actor as usize], domain) {
-                self.saw(actor, domain);
+            if let (Some((actor, who)), Some(domain)) = (numbers[actor as usize], places[domain as usize]) {
+                self.saw(actor, domain, who);
             }
         }
+        self.mark();
     }
 }
 
@@ -377,8 +374,4 @@ fn absorb_app(mine: &mut App, theirs: App, slots: &[Option<usize>]) {
         (mine @ None, theirs) => *mine = theirs,
         (Some(_), None) => {}
     }
-}
-
-pub(super) fn interned<E>() -> Interned<E> {
-    Interned { index: Index::default(), names: Names::default(), entries: Vec::new() }
 }

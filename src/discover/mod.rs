@@ -12,12 +12,14 @@
 //! No I/O, no clock, no globals.
 
 pub mod baseline;
+mod batch;
 mod bounds;
 mod chart;
 mod figures;
 pub mod filter;
 pub mod findings;
 pub mod html;
+mod key;
 mod page_data;
 pub mod pseudonym;
 pub mod report;
@@ -37,16 +39,18 @@ pub use worker::Limits;
 
 use crate::catalog::Catalog;
 use crate::logs::{Line, Position, Record, Visit};
+use key::Hashing;
 use report::Source;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::ThreadId;
 use worker::{Shared, Worker};
 
 /// Counts any number of logs; threads take turns at its workers.
 pub struct Engine {
     shared: Arc<Shared>,
     limits: Limits,
-    /// Workers that nobody uses at the moment.
-    idle: Mutex<Vec<Worker>>,
+    /// Workers that nobody uses at the moment, with the thread that used them last: its caches have them.
+    idle: Mutex<Vec<(ThreadId, Worker)>>,
 }
 
 impl Engine {
@@ -58,8 +62,7 @@ impl Engine {
     /// As [`Engine::new`], with limits of each worker.
     pub fn with_limits(catalog: Arc<Catalog>, filter: Filter, limits: Limits, seed: u64) -> Engine {
         let positions = catalog.apps().iter().map(|app| app.id).zip(0_u32..).collect();
-        let hash = foldhash::quality::FixedState::with_seed(seed);
-        let shared = Arc::new(Shared { catalog, positions, filter, hash });
+        let shared = Arc::new(Shared { catalog, positions, filter, hashing: Hashing::new(seed) });
         Engine { shared, limits, idle: Mutex::new(Vec::new()) }
     }
 
@@ -79,23 +82,31 @@ impl Engine {
     }
 
     fn worker(&self) -> Worker {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.unwrap_or_else(|| Worker::new(self.shared.clone(), self.limits))
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = idle.iter().position(|(last, _)| *last == std::thread::current().id());
+        match own.or(idle.len().checked_sub(1)) {
+            Some(at) => idle.swap_remove(at).1,
+            None => {
+                drop(idle);
+                Worker::new(self.shared.clone(), self.limits)
+            }
+        }
     }
 
     /// Merges what was counted into one worker; it is nobody's until it is given back.
     fn merged(&self) -> Worker {
         let mut workers = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
         let limits = self.limits.times(workers.len().max(1));
-        let mut merged = workers.pop().unwrap_or_else(|| self.worker());
-        while let Some(next) = workers.pop() {
+        let mut merged = workers.pop().map_or_else(|| self.worker(), |(_, worker)| worker);
+        while let Some((_, next)) = workers.pop() {
             merged.absorb(next, limits);
         }
         merged
     }
 
     fn give_back(&self, worker: Worker) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push((std::thread::current().id(), worker));
     }
 
     /// Counts also what `other` has counted. Both are over the same catalogue and have the same seed.
@@ -133,13 +144,18 @@ impl Counting<'_> {
     }
 
     fn give_back(&mut self) {
-        if let Some(worker) = self.worker.take() {
+        if let Some(mut worker) = self.worker.take() {
+            worker.flush();
+            let skipped = std::mem::take(&mut worker.skipped);
+            self.source.counted -= skipped;
+            self.source.filtered += skipped;
             self.engine.give_back(worker);
         }
     }
 
     /// How many lines of which sort there were; the names are left to the caller.
     pub fn into_source(mut self) -> Source {
+        self.give_back();
         let mut source = std::mem::take(&mut self.source);
         source.reasons.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
         source

@@ -108,14 +108,15 @@ impl Groups {
     }
 
     fn users(worker: &Worker) -> Groups {
-        let name = |actor: u32| worker.actors.names.get(worker.actors.entries[actor as usize].user);
-        let key = |actor| Some(name(actor)).filter(|name| !name.is_empty()).map(|name| worker.shared.name(name));
+        let name = |actor: u32| worker.actors.entries[actor as usize].user.get(&worker.actors.names);
+        let hashing = worker.shared.hashing;
+        let key = |actor| Some(name(actor)).filter(|name| !name.is_empty()).map(|name| hashing.key(name).hash);
         Groups::new(worker, key, |one, other| name(one).cmp(name(other)))
     }
 
     fn addresses(worker: &Worker) -> Groups {
         let address = |actor: u32| worker.actors.entries[actor as usize].address;
-        let key = |actor| address(actor).map(|address| worker.shared.address(address));
+        let key = |actor| address(actor).map(|address| worker.shared.hashing.address(address));
         Groups::new(worker, key, |one, other| address(one).cmp(&address(other)))
     }
 
@@ -187,7 +188,7 @@ pub(super) fn report(worker: &Worker, sources: Vec<Source>, options: &Options) -
     let users = Groups::users(worker);
     let user_name = |group: u32| {
         let actor = worker.actors.entries[users.example[group as usize] as usize];
-        options.pseudonyms.user(worker.actors.names.get(actor.user))
+        options.pseudonyms.user(actor.user.get(&worker.actors.names))
     };
     let user_rows = listing(worker, &users, &facts, options, user_name);
     let (top_users, user_counts) = users.by_app(worker.apps.len(), options.detail);
@@ -227,8 +228,9 @@ pub(super) fn report(worker: &Worker, sources: Vec<Source>, options: &Options) -
         true => worker.all_hosts.estimate(),
     };
     let count = |wanted: &dyn Fn(&App) -> bool| apps.iter().filter(|app| wanted(app)).count() as u64;
+    let total = worker.total();
     let totals = Totals {
-        volume: volume(&worker.total),
+        volume: volume(&total),
         users: whole(user_count, &worker.all_users),
         addresses: whole(address_count, &worker.all_addresses),
         apps: apps.len() as u64,
@@ -242,7 +244,7 @@ pub(super) fn report(worker: &Worker, sources: Vec<Source>, options: &Options) -
         to_unknown,
         unnamed: volume(&worker.unnamed),
     };
-    let (first_seen, last_seen) = seen(&worker.total);
+    let (first_seen, last_seen) = seen(&total);
     let baseline = options.earlier.as_ref().map(|earlier| Baseline {
         name: earlier.name.clone(),
         last_seen: earlier.last_seen.clone(),
@@ -404,7 +406,7 @@ fn apps(worker: &Worker, facts: &Facts, people: People, options: &Options) -> Ve
 }
 
 fn hosts(worker: &Worker, most: usize) -> (Vec<Vec<Share>>, Vec<u64>) {
-    let raw = |host: u32| worker.hosts.names.get(worker.hosts.entries[host as usize].name);
+    let raw = |host: u32| worker.hosts.entries[host as usize].name.get(&worker.hosts.names);
     let mut counts = vec![0_u64; worker.apps.len()];
     let mut lists: Vec<Vec<GroupUse>> = vec![Vec::new(); worker.apps.len()];
     for (at, host) in (0_u32..).zip(&worker.hosts.entries) {
@@ -456,11 +458,8 @@ fn domains(worker: &Worker, options: &Options) -> Listing<Domain> {
 /// Each domain with each of its users (addresses, where nobody is named) once.
 fn visitors(worker: &Worker) -> Vec<(u32, u64)> {
     let who = |actor: u32| {
-        let actor = worker.actors.entries[actor as usize];
-        match (worker.actors.names.get(actor.user), actor.address) {
-            (b"", Some(address)) => worker.shared.address(address),
-            (user, _) => worker.shared.name(user),
-        }
+        let actor = &worker.actors.entries[actor as usize];
+        worker.shared.who(actor.user.get(&worker.actors.names), actor.address)
     };
     let mut pairs: Vec<(u32, u64)> =
         (worker.seen.iter().map(halves)).map(|(actor, domain)| (domain, who(actor))).collect();
@@ -503,7 +502,7 @@ fn categories(apps: &[App], users: &Option<BTreeMap<&'static str, u64>>) -> Vec<
 }
 
 fn timeline(worker: &Worker) -> Vec<Hour> {
-    let mut hours: Vec<Hour> = (worker.days.slots.iter().zip(&worker.hours))
+    let mut hours: Vec<Hour> = (worker.days.slots.iter().zip(worker.hours.chunks(24)))
         .flat_map(|(day, cells)| (0_i64..).zip(cells).map(move |(hour, cell)| (i64::from(*day) * 24 + hour, cell)))
         .filter(|(_, cell)| cell.count > 0)
         .map(|(hour, cell)| Hour {

@@ -53,18 +53,29 @@ fn spread(key: u64) -> u64 {
     (mixed ^ mixed >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 
+/// Slots that a table starts with.
+const SLOTS: usize = 1024;
+
+/// Two of them fill a line of the cache.
 #[derive(Debug, Clone, Copy, Default)]
+#[repr(align(32))]
 struct Slot {
     key: u64,
     sum: Sum,
 }
 
 /// Sums by pair; a slot without transactions is free.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Sums {
     slots: Vec<Slot>,
     shift: u32,
     used: usize,
+}
+
+impl Default for Sums {
+    fn default() -> Sums {
+        Sums { slots: vec![Slot::default(); SLOTS], shift: 64 - SLOTS.trailing_zeros(), used: 0 }
+    }
 }
 
 impl Sums {
@@ -75,28 +86,35 @@ impl Sums {
     /// Adds to a pair; true if it is new. `sum` has at least one transaction.
     #[inline]
     pub(super) fn add(&mut self, key: u64, sum: Sum) -> bool {
-        if self.used * 10 >= self.slots.len() * 7 {
-            self.grow();
-        }
         let mask = self.slots.len() - 1;
         let mut at = (spread(key) >> self.shift) as usize;
         loop {
             let slot = &mut self.slots[at];
+            if slot.key == key && slot.sum.count > 0 {
+                slot.sum.add(sum);
+                return false;
+            }
             if slot.sum.count == 0 {
                 *slot = Slot { key, sum };
                 self.used += 1;
+                if self.used * 10 >= self.slots.len() * 7 {
+                    self.grow();
+                }
                 return true;
-            }
-            if slot.key == key {
-                slot.sum.add(sum);
-                return false;
             }
             at = (at + 1) & mask;
         }
     }
 
+    /// Reads where a pair would be, so that it is near when it is added.
+    #[inline]
+    pub(super) fn glance(&self, key: u64) -> u64 {
+        self.slots[(spread(key) >> self.shift) as usize].key
+    }
+
+    #[cold]
     fn grow(&mut self) {
-        let size = (self.slots.len() * 2).max(1024);
+        let size = self.slots.len() * 2;
         let old = std::mem::replace(&mut self.slots, vec![Slot::default(); size]);
         self.shift = 64 - size.trailing_zeros();
         self.used = 0;
@@ -111,12 +129,18 @@ impl Sums {
 }
 
 /// A set of pairs.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Pairs {
     /// The key plus one; 0 is free.
     slots: Vec<u64>,
     shift: u32,
     used: usize,
+}
+
+impl Default for Pairs {
+    fn default() -> Pairs {
+        Pairs { slots: vec![0; SLOTS], shift: 64 - SLOTS.trailing_zeros(), used: 0 }
+    }
 }
 
 impl Pairs {
@@ -126,26 +150,33 @@ impl Pairs {
 
     #[inline]
     pub(super) fn add(&mut self, key: u64) {
-        if self.used * 10 >= self.slots.len() * 7 {
-            self.grow();
-        }
         let mask = self.slots.len() - 1;
         let mut at = (spread(key) >> self.shift) as usize;
         loop {
             match self.slots[at] {
+                slot if slot == key + 1 => return,
                 0 => {
                     self.slots[at] = key + 1;
                     self.used += 1;
+                    if self.used * 10 >= self.slots.len() * 7 {
+                        self.grow();
+                    }
                     return;
                 }
-                slot if slot == key + 1 => return,
                 _ => at = (at + 1) & mask,
             }
         }
     }
 
+    /// As [`Sums::glance`].
+    #[inline]
+    pub(super) fn glance(&self, key: u64) -> u64 {
+        self.slots[(spread(key) >> self.shift) as usize]
+    }
+
+    #[cold]
     fn grow(&mut self) {
-        let size = (self.slots.len() * 2).max(1024);
+        let size = self.slots.len() * 2;
         let old = std::mem::replace(&mut self.slots, vec![0; size]);
         self.shift = 64 - size.trailing_zeros();
         self.used = 0;

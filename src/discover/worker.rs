@@ -1,16 +1,18 @@
-//! What one thread counts: three probes a line, nothing allocated for what was seen before.
+//! What one thread counts: nothing is allocated for what was seen before.
 //!
 //! A line names a *destination* (an app of the catalogue, or a registrable domain that no app has) through its host, and
 //! an *actor*: a user at an address. Sums are kept per destination, per actor, and per actor and app; users, addresses
-//! and their apps all follow from these when the log has been read. [`super::bounds`] keeps the tables within limits.
+//! and their apps all follow from these when the log has been read. [`super::bounds`] keeps the tables within limits,
+//! [`super::batch`] adds up what the lines had once who and where are known.
 
+use super::batch::{Batch, Place};
 use super::filter::Filter;
-use super::table::{Index, NONE, Name, Names, Pairs, Sum, Sums, pair};
+use super::key::{Hashing, Held, Kept, Key};
+use super::table::{Index, NONE, Name, Names, Pairs, Sum, Sums};
 use crate::catalog::Catalog;
 use crate::logs::sketch::{PerApp, PerDomain, Whole};
 use crate::logs::{Action, Record};
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -74,18 +76,11 @@ pub(super) struct Shared {
     pub catalog: Arc<Catalog>,
     pub positions: HashMap<u32, u32>,
     pub filter: Filter,
-    pub hash: foldhash::quality::FixedState,
+    /// The same in every worker.
+    pub hashing: Hashing,
 }
 
 impl Shared {
-    /// The hash of a name; the same in every worker.
-    #[inline]
-    pub(super) fn name(&self, name: &[u8]) -> u64 {
-        let mut hasher = self.hash.build_hasher();
-        hasher.write(name);
-        hasher.finish()
-    }
-
     /// Whether a line belongs to the app that the server's address lies in: the host name says nothing about it.
     #[inline]
     fn by_address(&self, host: &[u8], address: IpAddr) -> bool {
@@ -94,34 +89,33 @@ impl Shared {
             && self.catalog.lookup_address(address).is_some()
     }
 
-    /// The hash of an address.
-    #[inline]
-    pub(super) fn address(&self, address: IpAddr) -> u64 {
-        let mut hasher = self.hash.build_hasher();
-        match address {
-            IpAddr::V4(v4) => hasher.write_u64(u64::from(u32::from(v4))),
-            IpAddr::V6(v6) => hasher.write_u128(u128::from(v6)),
+    /// The hash of who an actor is: the user, or the address of nobody known.
+    pub(super) fn who(&self, user: &[u8], address: Option<IpAddr>) -> u64 {
+        match (user, address) {
+            (b"", Some(address)) => self.hashing.address(address),
+            (user, _) => self.hashing.key(user).hash,
         }
-        hasher.finish()
     }
 }
 
-/// A host name, or the address of a line without one (the octets after a zero byte).
+/// A host name, or the address of a line without one (the octets after a zero byte). As long as a line of the cache.
 #[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
 pub(super) struct Host {
-    pub name: Name,
+    pub name: Held<34>,
     pub destination: u32,
     pub sum: Sum,
 }
 
 /// A user at an address; either may be missing, not both.
 #[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
 pub(super) struct Actor {
     pub address: Option<IpAddr>,
     /// Some of its apps were dropped to keep the limits.
     pub partial: bool,
     /// Empty for nobody.
-    pub user: Name,
+    pub user: Held<18>,
     pub sum: Sum,
 }
 
@@ -143,17 +137,6 @@ impl Default for Traffic {
 }
 
 impl Traffic {
-    #[inline]
-    fn count(&mut self, line: &One) {
-        self.sum.add(line.sum);
-        self.down = self.down.saturating_add(line.down);
-        self.blocked += u64::from(line.blocked);
-        if let Some(time) = line.time {
-            self.first = self.first.min(time);
-            self.last = self.last.max(time);
-        }
-    }
-
     pub(super) fn add(&mut self, other: &Traffic) {
         self.sum.add(other.sum);
         self.down = self.down.saturating_add(other.down);
@@ -161,14 +144,6 @@ impl Traffic {
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
     }
-}
-
-/// What is counted of one line.
-struct One {
-    sum: Sum,
-    down: u64,
-    blocked: bool,
-    time: Option<i64>,
 }
 
 /// An hour or a day.
@@ -208,11 +183,12 @@ pub(super) struct App {
     /// By slot of [`Days`].
     pub days: Vec<Cell>,
     pub sketch: Option<Box<AppSketch>>,
-    device: u32,
+    pub device: u32,
 }
 
 /// A registrable domain, or an address, that no app has.
 #[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
 pub(super) struct Domain {
     pub name: Name,
     pub traffic: Traffic,
@@ -227,6 +203,10 @@ pub(super) struct Interned<E> {
 }
 
 impl<E> Interned<E> {
+    pub(super) fn new() -> Interned<E> {
+        Interned { index: Index::default(), names: Names::default(), entries: Vec::new() }
+    }
+
     pub(super) fn full(&self, most: usize, bytes: usize) -> bool {
         self.entries.len() >= most || self.names.bytes() >= bytes
     }
@@ -237,31 +217,31 @@ impl<E> Interned<E> {
 pub(super) struct Days {
     pub slots: Vec<i32>,
     by_day: BTreeMap<i32, u16>,
-    last: Option<(i32, usize)>,
 }
 
 impl Days {
     /// The slot of a day; none when there are too many days.
-    #[inline]
     pub(super) fn slot(&mut self, day: i32) -> Option<usize> {
-        if let Some((last, slot)) = self.last
-            && last == day
-        {
-            return Some(slot);
+        if let Some(slot) = self.by_day.get(&day) {
+            return Some(usize::from(*slot));
         }
-        let slot = match self.by_day.get(&day) {
-            Some(slot) => usize::from(*slot),
-            None if self.slots.len() >= MOST_DAYS => return None,
-            None => {
-                let slot = self.slots.len();
-                self.by_day.insert(day, slot as u16);
-                self.slots.push(day);
-                slot
-            }
-        };
-        self.last = Some((day, slot));
+        if self.slots.len() >= MOST_DAYS {
+            return None;
+        }
+        let slot = self.slots.len();
+        self.by_day.insert(day, slot as u16);
+        self.slots.push(day);
         Some(slot)
     }
+}
+
+/// The hour of the line before: most lines are of the same.
+#[derive(Debug, Clone, Copy, Default)]
+struct Hour {
+    start: i64,
+    /// Nothing before there was a line.
+    length: u64,
+    moment: u32,
 }
 
 /// What was dropped to keep the limits, so that every figure can say how far off it may be.
@@ -283,10 +263,10 @@ pub(super) struct Dropped {
 pub(super) struct Worker {
     pub shared: Arc<Shared>,
     pub limits: Limits,
-    pub total: Traffic,
     pub unnamed: Traffic,
     pub days: Days,
-    pub hours: Vec<[Cell; 24]>,
+    /// Twenty-four for each day met.
+    pub hours: Vec<Cell>,
     pub hosts: Interned<Host>,
     pub actors: Interned<Actor>,
     pub domains: Interned<Domain>,
@@ -303,158 +283,148 @@ pub(super) struct Worker {
     pub all_addresses: Whole,
     pub all_hosts: Whole,
     pub all_domains: Whole,
+    pub batch: Batch,
+    /// Domains and the hashes of who was there, on their way into the sketches.
+    pub marks: Vec<(u32, u64)>,
+    /// Lines that went where the filters leave things out, since this was last asked.
+    pub skipped: u64,
     last_device: u32,
+    last_hour: Hour,
+    /// Whether nothing is filtered out.
+    open: bool,
+    /// Whether the catalogue has address ranges.
+    ranges: bool,
 }
 
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, limits: Limits) -> Worker {
         let apps = vec![App { device: NONE, ..App::default() }; shared.catalog.apps().len()];
-        let interned = || Interned { index: Index::default(), names: Names::default(), entries: Vec::new() };
+        let (open, ranges) = (shared.filter.is_open(), shared.catalog.has_ranges());
         Worker {
             shared,
             limits,
-            total: Traffic::default(),
             unnamed: Traffic::default(),
             days: Days::default(),
             hours: Vec::new(),
-            hosts: Interned { index: Index::default(), names: Names::default(), entries: Vec::new() },
-            actors: Interned { index: Index::default(), names: Names::default(), entries: Vec::new() },
-            domains: Interned { index: Index::default(), names: Names::default(), entries: Vec::new() },
+            hosts: Interned::new(),
+            actors: Interned::new(),
+            domains: Interned::new(),
             apps,
             uses: Sums::default(),
             seen: Pairs::default(),
             domain_sketches: None,
             app_sketches: false,
-            devices: interned(),
+            devices: Interned::new(),
             app_devices: Pairs::default(),
             dropped: Dropped::default(),
             all_users: Whole::default(),
             all_addresses: Whole::default(),
             all_hosts: Whole::default(),
             all_domains: Whole::default(),
+            batch: Batch::default(),
+            marks: Vec::new(),
+            skipped: 0,
             last_device: NONE,
+            last_hour: Hour::default(),
+            open,
+            ranges,
         }
     }
 
-    /// Counts a record; false if the filters leave it out.
+    /// Takes a record; false if the filters leave it out. It is counted by [`Worker::flush`] at the latest.
     #[inline]
     pub(super) fn add(&mut self, record: &Record<'_>) -> bool {
-        if !self.shared.filter.admits(record) {
+        if !self.open && !self.shared.filter.admits(record) {
             return false;
         }
-        let sum = Sum { count: 1, up: record.bytes_up.unwrap_or(0), bytes: record.bytes() };
-        let destination = self.destination(record, sum);
-        if destination == SKIPPED {
-            return false;
-        }
-        let actor = self.actor(record, sum);
-        let blocked = record.action == Some(Action::Blocked);
-        let line = One { sum, down: record.bytes_down.unwrap_or(0), blocked, time: record.time };
-        self.total.count(&line);
-        let moment = record.time.and_then(|time| self.moment(time));
-        let cell = Cell { count: 1, up: sum.up, bytes: sum.bytes, blocked: u64::from(blocked) };
-        if let Some((slot, hour)) = moment {
-            self.hours[slot][hour].add(cell);
-        }
+        let moment = record.time.map_or(NONE, |time| self.moment(time));
         let device = record.device.map_or(NONE, |device| self.device(device));
-        match destination {
-            UNNAMED => self.unnamed.count(&line),
-            app if (app as usize) < self.apps.len() => {
-                let entry = &mut self.apps[app as usize];
-                entry.traffic.count(&line);
-                if let Some((slot, hour)) = moment {
-                    entry.hours[hour] += 1;
-                    if entry.days.len() <= slot {
-                        entry.days.resize(slot + 1, Cell::default());
-                    }
-                    entry.days[slot].add(cell);
-                }
-                if entry.device != device {
-                    entry.device = device;
-                    if device != NONE {
-                        self.app_devices.add(pair(app, device));
-                    }
-                }
-                if actor != NONE && self.uses.add(pair(actor, app), sum) {
-                    self.used(actor, app);
-                }
+        let hashing = &self.shared.hashing;
+        let (line, text) = self.batch.next();
+        let address = |address: IpAddr, kept: &mut Kept| kept.set(&octets(address), hashing, &mut Vec::new());
+        line.place = match (record.host, record.dst_ip) {
+            (Some(host), Some(server)) if self.ranges && self.shared.by_address(host, server) => {
+                address(server, &mut line.host);
+                Place::Address
             }
-            domain => {
-                let at = domain as usize - self.apps.len();
-                self.domains.entries[at].traffic.count(&line);
-                if actor != NONE {
-                    self.saw(actor, at as u32);
-                }
+            (Some(host), _) => {
+                line.host.set(cut(host), hashing, text);
+                Place::Host
             }
+            (None, Some(server)) => {
+                address(server, &mut line.host);
+                Place::Address
+            }
+            (None, None) => Place::Nowhere,
+        };
+        match record.user {
+            Some(user) if !user.is_empty() => line.user.set(cut(user), hashing, text),
+            _ => line.user.clear(),
+        }
+        line.actor = hashing.actor(line.user.hash(), record.src_ip);
+        line.address = record.src_ip;
+        line.sum = Sum { count: 1, up: record.bytes_up.unwrap_or(0), bytes: record.bytes() };
+        line.down = record.bytes_down.unwrap_or(0);
+        line.blocked = record.action == Some(Action::Blocked);
+        (line.time, line.moment, line.device) = (record.time, moment, device);
+        if self.batch.is_full() {
+            self.flush();
         }
         true
     }
 
-    /// A pair of actor and app that is new, or was dropped before.
-    fn used(&mut self, actor: u32, app: u32) {
-        if self.app_sketches {
-            self.sketch_use(actor, app);
-        }
-        if self.uses.len() >= self.limits.uses {
-            self.shed_uses();
-        }
+    /// What everything adds up to.
+    pub(super) fn total(&self) -> Traffic {
+        let mut total = self.unnamed;
+        total.add(&self.dropped.other_domains);
+        self.apps.iter().for_each(|app| total.add(&app.traffic));
+        self.domains.entries.iter().for_each(|domain| total.add(&domain.traffic));
+        total
     }
 
+    /// Where the hour of a time, in UTC, stands in `hours`.
     #[inline]
-    pub(super) fn saw(&mut self, actor: u32, domain: u32) {
-        if self.domain_sketches.is_some() {
-            self.sketch_seen(actor, domain);
-            return;
-        }
-        self.seen.add(pair(actor, domain));
-        if self.seen.len() >= self.limits.seen {
-            self.start_domain_sketches();
-        }
-    }
-
-    /// Day slot and hour of a time, in UTC.
-    #[inline]
-    fn moment(&mut self, time: i64) -> Option<(usize, usize)> {
-        let hour = time.div_euclid(3_600_000_000);
-        let slot = self.days.slot(i32::try_from(hour.div_euclid(24)).ok()?)?;
-        if self.hours.len() <= slot {
-            self.hours.resize(slot + 1, [Cell::default(); 24]);
-        }
-        Some((slot, hour.rem_euclid(24) as usize))
-    }
-
-    #[inline]
-    fn destination(&mut self, record: &Record<'_>, sum: Sum) -> u32 {
-        let mut buffer = [0_u8; LONGEST_NAME];
-        let key: &[u8] = match (record.host, record.dst_ip) {
-            (Some(host), Some(address)) if self.shared.by_address(host, address) => octets(address, &mut buffer),
-            (Some(host), _) => lower(host, &mut buffer),
-            (None, Some(address)) => octets(address, &mut buffer),
-            (None, None) => return UNNAMED,
-        };
-        let hash = self.shared.name(key);
-        let Interned { index, names, entries } = &mut self.hosts;
-        match index.find(hash, |n| names.get(entries[n as usize].name) == key) {
-            Some(n) => {
-                let host = &mut entries[n as usize];
-                host.sum.add(sum);
-                host.destination
-            }
-            None => self.new_host(key, hash, sum),
-        }
+    fn moment(&mut self, time: i64) -> u32 {
+        let Hour { start, length, moment } = self.last_hour;
+        if (time.wrapping_sub(start) as u64) < length { moment } else { self.other_hour(time).unwrap_or(NONE) }
     }
 
     #[cold]
-    fn new_host(&mut self, key: &[u8], hash: u64, sum: Sum) -> u32 {
+    fn other_hour(&mut self, time: i64) -> Option<u32> {
+        const HOUR: i64 = 3_600_000_000;
+        let hour = time.div_euclid(HOUR);
+        let slot = self.days.slot(i32::try_from(hour.div_euclid(24)).ok()?)?;
+        self.hours.resize(self.days.slots.len() * 24, Cell::default());
+        let moment = slot as u32 * 24 + hour.rem_euclid(24) as u32;
+        self.last_hour = Hour { start: hour.checked_mul(HOUR)?, length: HOUR as u64, moment };
+        Some(moment)
+    }
+
+    #[inline]
+    pub(super) fn find_host(&self, key: &Key<'_>) -> Option<u32> {
+        let Interned { index, names, entries } = &self.hosts;
+        index.find(key.hash, |n| entries[n as usize].name.is(key, names))
+    }
+
+    /// The number of a host as the log has it: new, or written in another way than before.
+    #[cold]
+    pub(super) fn other_host(&mut self, name: &[u8]) -> u32 {
+        self.host(lower(name, &mut [0; LONGEST_NAME]))
+    }
+
+    /// The number of a host.
+    #[cold]
+    pub(super) fn host(&mut self, name: &[u8]) -> u32 {
+        let key = self.shared.hashing.key(name);
+        if let Some(n) = self.find_host(&key) {
+            return n;
+        }
         if self.hosts.full(self.limits.hosts, self.limits.names) {
             self.shed_hosts();
         }
-        let destination = self.resolve(key);
-        self.all_hosts.add(hash);
-        let name = self.hosts.names.add(key);
-        self.hosts.index.add(hash, self.hosts.entries.len() as u32);
-        self.hosts.entries.push(Host { name, destination, sum });
-        destination
+        let destination = self.resolve(name);
+        self.all_hosts.add(key.hash);
+        self.put_host(&key, destination, Sum::default())
     }
 
     /// The destination of a host: its app by name, else by address, else its registrable domain.
@@ -485,16 +455,20 @@ impl Worker {
         self.domain(domain) + self.apps.len() as u32
     }
 
+    pub(super) fn find_domain(&self, name: &[u8]) -> Option<u32> {
+        let Interned { index, names, entries } = &self.domains;
+        index.find(self.shared.hashing.key(name).hash, |n| names.get(entries[n as usize].name) == name)
+    }
+
     /// The number of a domain.
     pub(super) fn domain(&mut self, name: &[u8]) -> u32 {
-        let hash = self.shared.name(name);
-        let Interned { index, names, entries } = &self.domains;
-        if let Some(n) = index.find(hash, |n| names.get(entries[n as usize].name) == name) {
+        if let Some(n) = self.find_domain(name) {
             return n;
         }
         if self.domains.full(self.limits.domains, self.limits.names) {
             self.shed_domains();
         }
+        let hash = self.shared.hashing.key(name).hash;
         self.all_domains.add(hash);
         let n = self.domains.entries.len() as u32;
         let name = self.domains.names.add(name);
@@ -506,51 +480,33 @@ impl Worker {
         n
     }
 
-    #[inline]
-    fn actor(&mut self, record: &Record<'_>, sum: Sum) -> u32 {
-        let user = cut(record.user.unwrap_or_default());
-        if user.is_empty() && record.src_ip.is_none() {
-            return NONE;
-        }
-        let hash = self.actor_hash(user, record.src_ip);
-        match self.find_actor(hash, user, record.src_ip) {
-            Some(n) => {
-                self.actors.entries[n as usize].sum.add(sum);
-                n
-            }
-            None => self.new_actor(hash, user, record.src_ip, sum),
-        }
+    /// A user, nobody when there is no name.
+    pub(super) fn user<'n>(&self, name: &'n [u8]) -> Key<'n> {
+        if name.is_empty() { Key::nobody() } else { self.shared.hashing.key(name) }
     }
 
     #[inline]
-    pub(super) fn actor_hash(&self, user: &[u8], address: Option<IpAddr>) -> u64 {
-        let left = if user.is_empty() { 0 } else { self.shared.name(user) };
-        let right = address.map_or(0, |address| self.shared.address(address));
-        (left.rotate_left(23) ^ right).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
-
-    #[inline]
-    pub(super) fn find_actor(&self, hash: u64, user: &[u8], address: Option<IpAddr>) -> Option<u32> {
+    pub(super) fn find_actor(&self, hash: u64, user: &Key<'_>, address: Option<IpAddr>) -> Option<u32> {
         let Interned { index, names, entries } = &self.actors;
         index.find(hash, |n| {
             let actor = &entries[n as usize];
-            actor.address == address && names.get(actor.user) == user
+            actor.user.is(user, names) && actor.address == address
         })
     }
 
     #[cold]
-    pub(super) fn new_actor(&mut self, hash: u64, user: &[u8], address: Option<IpAddr>, sum: Sum) -> u32 {
+    pub(super) fn new_actor(&mut self, hash: u64, user: &Key<'_>, address: Option<IpAddr>, sum: Sum) -> u32 {
         if self.actors.full(self.limits.actors, self.limits.names) {
             self.shed_actors();
         }
-        if !user.is_empty() {
-            self.all_users.add(self.shared.name(user));
+        if !user.name.is_empty() {
+            self.all_users.add(user.hash);
         }
         if let Some(address) = address {
-            self.all_addresses.add(self.shared.address(address));
+            self.all_addresses.add(self.shared.hashing.address(address));
         }
         let n = self.actors.entries.len() as u32;
-        let user = self.actors.names.add(user);
+        let user = Held::new(user.name, &mut self.actors.names);
         self.actors.index.add(hash, n);
         self.actors.entries.push(Actor { address, partial: false, user, sum });
         n
@@ -559,18 +515,16 @@ impl Worker {
     #[inline]
     fn device(&mut self, name: &[u8]) -> u32 {
         let name = cut(name);
-        if let Some(last) = self.devices.entries.get(self.last_device as usize)
-            && self.devices.names.get(*last) == name
-        {
-            return self.last_device;
+        let last = self.devices.entries.get(self.last_device as usize);
+        if last.is_none_or(|last| self.devices.names.get(*last) != name) {
+            self.last_device = self.device_number(name);
         }
-        self.last_device = self.device_number(name);
         self.last_device
     }
 
     /// The number of an appliance; none when there are too many.
     pub(super) fn device_number(&mut self, name: &[u8]) -> u32 {
-        let hash = self.shared.name(name);
+        let hash = self.shared.hashing.key(name).hash;
         let Interned { index, names, entries } = &mut self.devices;
         if let Some(n) = index.find(hash, |n| names.get(entries[n as usize]) == name) {
             return n;
@@ -605,13 +559,14 @@ fn lower<'l>(host: &'l [u8], buffer: &'l mut [u8; LONGEST_NAME]) -> &'l [u8] {
 }
 
 /// The key of an address that stands for a host.
-fn octets(address: IpAddr, buffer: &mut [u8; LONGEST_NAME]) -> &[u8] {
+fn octets(address: IpAddr) -> [u8; 17] {
     let mapped = match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped(),
         IpAddr::V6(v6) => v6,
     };
-    buffer[1..17].copy_from_slice(&mapped.octets());
-    &buffer[..17]
+    let mut key = [0; 17];
+    key[1..].copy_from_slice(&mapped.octets());
+    key
 }
 
 /// The address that a host is, as a key of [`octets`] or in text.

@@ -24,7 +24,6 @@ mod huffman;
 mod lookup;
 mod optimal;
 mod pace;
-mod quick;
 
 use deflate::Encoder;
 use flate2::Crc;
