@@ -73,14 +73,17 @@ impl Head {
         head
     }
 
-    /// What two files must have in common to be joined: the lines that tell how the others are read. A W3C log's date
-    /// line differs from file to file and says nothing about that.
+    /// What two files must have in common to be joined: the line that tells how the others are read. The other comments
+    /// of a log, its date above all, differ from file to file and say nothing about that.
     pub(super) fn columns(&self) -> &[u8] {
         if !self.header.starts_with(b"#") {
             return &self.header;
         }
-        let fields = self.header.split_inclusive(|c| *c == b'\n').find(|line| line.starts_with(b"#Fields"));
-        fields.unwrap_or(&self.header).trim_ascii_end()
+        let mut lines = self.header.split(|c| *c == b'\n');
+        let tells = |line: &&[u8]| {
+            line.starts_with(b"#Fields") || names_columns(&line[line.iter().take_while(|c| **c == b'#').count()..])
+        };
+        lines.rfind(tells).unwrap_or_default().trim_ascii_end()
     }
 }
 
@@ -280,12 +283,15 @@ mod tests {
     }
 
     #[test]
-    fn a_date_line_does_not_keep_two_w3c_logs_apart() {
+    fn a_date_or_a_comment_does_not_keep_two_logs_apart() {
         let one = Head::of(b"#Date: 1\n#Fields: a b\nx\n");
         let two = Head::of(b"#Version: 1\n#Date: 2\n#Fields: a b\r\nx\n");
         let other = Head::of(b"#Date: 1\n#Fields: a c\nx\n");
         assert_eq!(one.columns(), two.columns());
         assert_ne!(one.columns(), other.columns());
+        let comments = |text: &str| Head::of(format!("{text}\n1,2,3\n").as_bytes()).columns().to_vec();
+        assert_eq!(comments("# begun at 10:00"), comments("# begun at 11:00"));
+        assert_ne!(comments("# begun at 10:00\n#Time,Source,Bytes"), comments("# begun at 10:00\n#Time,Source,Hits"));
     }
 
     #[test]

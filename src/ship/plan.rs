@@ -5,10 +5,10 @@ use super::head::{Head, Shape};
 use super::judge::Kind;
 use super::scan::{Candidate, Scanner, mark};
 use crate::config::{After, Feed};
-use crate::domain::Digest;
+use crate::domain::{Digest, LogType};
 use crate::error::{Error, Result};
 use crate::ledger::{FileMark, Ledger, Slice};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
@@ -287,7 +287,8 @@ pub(super) fn same_content(file: &mut File, slices: &[Slice]) -> std::io::Result
 fn join(feed: &Arc<Feed>, members: Vec<Member>, plan: &mut Plan) {
     let limits = &feed.join;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut open: Vec<(Work, u64)> = Vec::new();
+    // The group that takes more, by what its members must have in common, and how many bytes it has.
+    let mut open: BTreeMap<(Vec<u8>, LogType), (Work, u64)> = BTreeMap::new();
     for member in members {
         let (bytes, ends) = (member.to - member.from, member.to == member.mark.size);
         let text = matches!(member.head.shape, Shape::Text(_));
@@ -295,31 +296,23 @@ fn join(feed: &Arc<Feed>, members: Vec<Member>, plan: &mut Plan) {
             plan.works.push(Work { feed: feed.clone(), members: vec![member] });
             continue;
         }
-        let fits = |(work, so_far): &&mut (Work, u64)| {
-            work.members[0].head.columns() == member.head.columns()
-                && work.members[0].kind == member.kind
-                && so_far.saturating_add(bytes) <= limits.size.0
-                && (work.members.len() as u64) < limits.count
-        };
-        match open.iter_mut().find(fits) {
-            Some((work, so_far)) => {
+        let common = (member.head.columns().to_vec(), member.kind.log_type.clone());
+        match open.get_mut(&common) {
+            Some((work, so_far))
+                if work.members[0].kind == member.kind
+                    && so_far.saturating_add(bytes) <= limits.size.0
+                    && (work.members.len() as u64) < limits.count =>
+            {
                 *so_far += bytes;
                 work.members.push(member);
             }
-            None => {
-                let (columns, kind) = (member.head.columns().to_vec(), member.kind.clone());
-                // The full one of these columns takes no more.
-                let (full, rest) = open
-                    .into_iter()
-                    .partition(|(work, _)| work.members[0].head.columns() == columns && work.members[0].kind == kind);
-                open = rest;
-                let full: Vec<(Work, u64)> = full;
-                plan.works.extend(full.into_iter().map(|(work, _)| work));
-                open.push((Work { feed: feed.clone(), members: vec![member] }, bytes));
+            _ => {
+                let group = Work { feed: feed.clone(), members: vec![member] };
+                plan.works.extend(open.insert(common, (group, bytes)).map(|(full, _)| full));
             }
         }
     }
-    for (work, _) in open {
+    for (work, _) in open.into_values() {
         // A group that is not full may wait for company.
         let oldest = work.members.iter().map(|member| member.mark.mtime_ns).min().unwrap_or_default();
         let until = Duration::from_nanos(oldest.unsigned_abs()) + feed.settle + limits.age;
