@@ -38,6 +38,9 @@ struct Look<'e> {
 /// Between two looks at what became old.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
+/// Between two looks at what came of other things than uploads: tags, time.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
 /// When the engine does what.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
@@ -51,12 +54,13 @@ pub(super) struct Pace {
 
 /// Processes what was accepted, for ever.
 pub(super) async fn run(store: Arc<Store>, reports: Arc<Reports>, pace: Pace) {
-    let mut tidied: Option<Instant> = None;
+    let (mut tidied, mut looked): (Option<Instant>, Option<Instant>) = (None, None);
     recount(&store, &reports).await;
     loop {
         tokio::time::sleep(pace.delay.max(Duration::from_millis(20))).await;
         let waiting: Vec<Accepted> =
             store.read(|state| state.accepted.iter().filter(|a| !a.processed).cloned().collect());
+        let nothing = waiting.is_empty();
         for accepted in waiting {
             let number = accepted.number;
             let reports = reports.clone();
@@ -65,12 +69,16 @@ pub(super) async fn run(store: Arc<Store>, reports: Arc<Reports>, pace: Pace) {
                 tracing::error!("upload {number} could not be imported: {}", error.one_line());
             }
         }
+        if nothing && looked.is_some_and(|last| last.elapsed() < LOOK_EVERY) {
+            continue;
+        }
+        looked = Some(Instant::now());
         let reports = reports.clone();
-        let looked = in_background(&store, move |store| {
+        let decided = in_background(&store, move |store| {
             let decided = reports.decide(store);
             insight::look_around(store, pace.silent_after).and(decided)
         });
-        if let Err(error) = looked.await {
+        if let Err(error) = decided.await {
             tracing::error!("{}", error.one_line());
         }
         if tidied.is_none_or(|last| last.elapsed() >= TIDY_EVERY) {
