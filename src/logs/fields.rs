@@ -6,7 +6,7 @@
 use super::envelope::Header;
 use super::record::{Action, Record, address, host_and_port, number, port, present, somebody};
 use super::timestamp::Clock;
-use super::{Format, Reject};
+use super::{Format, Line, Reject};
 
 /// What a piece of a line means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,8 @@ pub enum Slot {
 }
 
 const COUNT: usize = Slot::H as usize + 1;
+/// Copied whole for every line, which is faster than to fill slot by slot.
+static EMPTY: [&[u8]; COUNT] = [&[]; COUNT];
 
 /// What a line is, as far as the dialect and the vendor's function know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +122,7 @@ pub struct Fields<'l> {
     pub(super) undo: Undo,
     action: Option<Action>,
     counts: [Option<u64>; 3],
+    time: Option<i64>,
     /// What stood in front of the record.
     pub header: Header<'l>,
     /// The record as it stands in the line, headers off.
@@ -128,10 +131,20 @@ pub struct Fields<'l> {
 
 impl<'l> Fields<'l> {
     pub(super) fn new(header: Header<'l>, body: &'l [u8]) -> Fields<'l> {
-        Fields { slots: [&[]; COUNT], escaped: 0, undo: Undo::Nothing, action: None, counts: [None; 3], header, body }
+        Fields {
+            slots: EMPTY,
+            escaped: 0,
+            undo: Undo::Nothing,
+            action: None,
+            counts: [None; 3],
+            time: None,
+            header,
+            body,
+        }
     }
 
     /// What a slot holds, as it stands in the line; empty when the line has none.
+    #[inline(always)]
     pub fn get(&self, slot: Slot) -> &'l [u8] {
         self.slots[slot as usize]
     }
@@ -165,6 +178,7 @@ impl<'l> Fields<'l> {
     }
 
     /// Fills a slot unless it is filled: of a repeated field the first counts.
+    #[inline(always)]
     pub(super) fn put(&mut self, slot: Slot, text: &'l [u8]) {
         let held = &mut self.slots[slot as usize];
         if held.is_empty() {
@@ -188,6 +202,11 @@ impl<'l> Fields<'l> {
         }
     }
 
+    /// Decides the time, in microseconds of the epoch, whatever the slots say.
+    pub(super) fn at(&mut self, time: i64) {
+        self.time = Some(time);
+    }
+
     /// Keeps the first bytes of what a slot holds.
     pub fn shorten(&mut self, slot: Slot, length: usize) {
         let held = &mut self.slots[slot as usize];
@@ -206,6 +225,9 @@ impl<'l> Fields<'l> {
     }
 
     fn time(&self, clock: &mut Clock) -> Result<Option<i64>, Reject> {
+        if self.time.is_some() {
+            return Ok(self.time);
+        }
         let unreadable = Err(Reject("the time cannot be read"));
         if let Some(text) = present(self.get(Slot::Epoch))
             && let Some(time) = clock.read(text)
@@ -247,28 +269,79 @@ impl<'l> Fields<'l> {
         Text::Scratch(start..scratch.len())
     }
 
-    /// The record; `None` when the line names neither a destination nor anybody: no transaction.
-    pub(super) fn finish<'s>(
-        &self,
-        format: &Format,
-        clock: &mut Clock,
-        scratch: &'s mut Vec<u8>,
-    ) -> Result<Option<Record<'s>>, Reject>
+    /// The record; none when the line names neither a destination nor anybody: no transaction.
+    pub(super) fn finish<'s>(&self, format: &Format, clock: &mut Clock, scratch: &'s mut Vec<u8>) -> Line<'s>
+    where
+        'l: 's,
+    {
+        let (time, up, down, total) = match self.figures(clock) {
+            Ok(figures) => figures,
+            Err(reject) => return Line::Reject(reject),
+        };
+        let Texts { user, host, url, device } = self.texts(scratch);
+        let (host, host_port) = present(host).map_or((None, None), host_and_port);
+        let url = present(url);
+        let mut record = Record {
+            time,
+            src_ip: address(self.get(Slot::Src)).or_else(|| address(self.get(Slot::Src2))),
+            user,
+            host,
+            url,
+            dst_ip: address(self.get(Slot::Dst)),
+            dst_port: port(self.get(Slot::Port)).or_else(|| port(self.get(Slot::UrlPort))).or(host_port),
+            bytes_up: up,
+            bytes_down: down,
+            bytes_total: total,
+            action: self.action.or_else(|| format.judge(self.get(Slot::Action))),
+            device: present(device),
+        };
+        if let Some(url) = url
+            && (record.host.is_none() || record.dst_port.is_none())
+        {
+            let (host, port) = host_and_port(url);
+            record.host = record.host.or(host);
+            record.dst_port = record.dst_port.or(port);
+        }
+        // An address that was made unreadable still says that there was a connection.
+        let nowhere = !self.has(Slot::Dst) && record.host.is_none() && url.is_none();
+        let nobody = !self.has(Slot::Src) && !self.has(Slot::Src2) && user.is_none();
+        if nowhere && nobody { Line::Other } else { Line::Record(record) }
+    }
+
+    #[inline]
+    fn figures(&self, clock: &mut Clock) -> Result<Figures, Reject> {
+        let time = self.time(clock)?;
+        Ok((time, self.bytes(Slot::Up, 0)?, self.bytes(Slot::Down, 1)?, self.bytes(Slot::Total, 2)?))
+    }
+
+    /// The texts of the record, undone and put together where they need it.
+    #[inline]
+    fn texts<'s>(&self, scratch: &'s mut Vec<u8>) -> Texts<'s>
+    where
+        'l: 's,
+    {
+        let url = present(self.get(Slot::Url)).unwrap_or_default();
+        let in_parts = match url.first() {
+            None => self.has(Slot::Path) || self.has(Slot::Scheme),
+            Some(first) => *first == b'/',
+        };
+        if self.escaped != 0 || in_parts {
+            return self.made_texts(scratch);
+        }
+        Texts {
+            user: somebody(self.get(Slot::User)).or_else(|| somebody(self.get(Slot::User2))),
+            host: self.get(Slot::Host),
+            url,
+            device: if self.has(Slot::Device) { self.get(Slot::Device) } else { self.header.host },
+        }
+    }
+
+    #[inline(never)]
+    fn made_texts<'s>(&self, scratch: &'s mut Vec<u8>) -> Texts<'s>
     where
         'l: 's,
     {
         scratch.clear();
-        let mut record = Record {
-            time: self.time(clock)?,
-            src_ip: address(self.get(Slot::Src)).or_else(|| address(self.get(Slot::Src2))),
-            dst_ip: address(self.get(Slot::Dst)),
-            dst_port: port(self.get(Slot::Port)).or_else(|| port(self.get(Slot::UrlPort))),
-            bytes_up: self.bytes(Slot::Up, 0)?,
-            bytes_down: self.bytes(Slot::Down, 1)?,
-            bytes_total: self.bytes(Slot::Total, 2)?,
-            action: self.action.or_else(|| format.judge(self.get(Slot::Action))),
-            ..Record::default()
-        };
         let user = match somebody(self.get(Slot::User)) {
             Some(_) => self.text(Slot::User, scratch),
             None => somebody(self.get(Slot::User2)).map_or(Text::Line(&[]), |_| self.text(Slot::User2, scratch)),
@@ -278,23 +351,12 @@ impl<'l> Fields<'l> {
         let device =
             if self.has(Slot::Device) { self.text(Slot::Device, scratch) } else { Text::Line(self.header.host) };
         let scratch: &'s [u8] = scratch;
-        record.user = Some(user.of(scratch)).filter(|user| !user.is_empty());
-        record.url = present(url.of(scratch));
-        record.device = present(device.of(scratch));
-        let (host, host_port) = present(host.of(scratch)).map_or((None, None), host_and_port);
-        record.host = host;
-        record.dst_port = record.dst_port.or(host_port);
-        if let Some(url) = record.url
-            && (record.host.is_none() || record.dst_port.is_none())
-        {
-            let (host, port) = host_and_port(url);
-            record.host = record.host.or(host);
-            record.dst_port = record.dst_port.or(port);
+        Texts {
+            user: Some(user.of(scratch)).filter(|user| !user.is_empty()),
+            host: host.of(scratch),
+            url: url.of(scratch),
+            device: device.of(scratch),
         }
-        // An address that was made unreadable still says that there was a connection.
-        let nowhere = !self.has(Slot::Dst) && record.host.is_none() && record.url.is_none();
-        let nobody = !self.has(Slot::Src) && !self.has(Slot::Src2) && record.user.is_none();
-        Ok((!(nowhere && nobody)).then_some(record))
     }
 
     /// The URL as logged, or put together from its parts.
@@ -342,6 +404,17 @@ impl<'l> Fields<'l> {
         }
         Text::Scratch(start..scratch.len())
     }
+}
+
+/// Time, and bytes up, down and both ways.
+type Figures = (Option<i64>, Option<u64>, Option<u64>, Option<u64>);
+
+/// The texts of a record; empty for none, the user is somebody.
+struct Texts<'s> {
+    user: Option<&'s [u8]>,
+    host: &'s [u8],
+    url: &'s [u8],
+    device: &'s [u8],
 }
 
 /// Text that lies in the line, or in the scratch because something had to be undone or put together.

@@ -280,11 +280,7 @@ impl Parser {
         match kind {
             Kind::Other => Line::Other,
             Kind::Reject(reject) => Line::Reject(reject),
-            Kind::Record => match fields.finish(self.format, &mut self.clock, &mut self.scratch) {
-                Ok(Some(record)) => Line::Record(record),
-                Ok(None) => Line::Other,
-                Err(reject) => Line::Reject(reject),
-            },
+            Kind::Record => fields.finish(self.format, &mut self.clock, &mut self.scratch),
         }
     }
 

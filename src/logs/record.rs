@@ -1,7 +1,7 @@
 //! The normalised transaction, and the values it is made of: the same for every log type.
 
-use super::scan::{find, find3};
-use std::net::{IpAddr, Ipv4Addr};
+use super::scan::{find, prefix};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What became of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,14 +61,42 @@ impl Record<'_> {
 }
 
 /// A number written in ASCII digits, nothing else.
+#[inline]
 pub fn number(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > 19 {
+    match text.len() {
+        1..=8 => digits(text),
+        9..=19 => {
+            let (rest, eight) = text.split_at(text.len() - 8);
+            let low = digits(eight)?;
+            let (top, middle) = rest.split_at(rest.len().saturating_sub(8));
+            let high = if top.is_empty() { 0 } else { digits(top)? };
+            Some((high * 100_000_000 + digits(middle)?) * 100_000_000 + low)
+        }
+        _ => None,
+    }
+}
+
+/// One to eight digits.
+#[inline]
+fn digits(text: &[u8]) -> Option<u64> {
+    let empty = 64 - 8 * text.len() as u32;
+    joined((prefix(text) ^ (ZEROS >> empty)) << empty)
+}
+
+/// Eight times the digit zero.
+pub(super) const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// Eight figures as a number, all at once; the lowest byte is the first: neighbours are joined to twos, twos to fours,
+/// fours to eights. None if one is above nine.
+#[inline]
+pub(super) fn joined(figures: u64) -> Option<u64> {
+    // A byte above nine sets the highest bit of its own or already has it.
+    if (figures.wrapping_add(0x7676_7676_7676_7676) | figures) & 0x8080_8080_8080_8080 != 0 {
         return None;
     }
-    text.iter().try_fold(0_u64, |sum, digit| {
-        let digit = digit.wrapping_sub(b'0');
-        (digit <= 9).then(|| sum * 10 + u64::from(digit))
-    })
+    let twos = (figures.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (twos.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
+    Some(fours.wrapping_mul(10_000 << 32 | 1) >> 32)
 }
 
 /// A port: a number that fits one.
@@ -86,42 +114,125 @@ pub fn address(text: &[u8]) -> Option<IpAddr> {
     }
     let text = text.strip_prefix(b"[").and_then(|text| text.strip_suffix(b"]")).unwrap_or(text);
     let text = text.iter().position(|c| *c == b'%').map_or(text, |zone| &text[..zone]);
-    let v6: std::net::Ipv6Addr = std::str::from_utf8(text).ok()?.parse().ok()?;
+    if let Some(v6) = ipv6(text) {
+        return Some(IpAddr::V6(v6).to_canonical());
+    }
+    // With an IPv4 address at its end, or none at all.
+    let v6: Ipv6Addr = std::str::from_utf8(text).ok()?.parse().ok()?;
     Some(IpAddr::V6(v6).to_canonical())
 }
 
-fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
-    if !(7..=15).contains(&text.len()) {
-        return None;
+/// Eight groups of up to four hexadecimal digits; one run of zeros may be left out.
+fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
+    let (mut groups, mut count, mut gap) = ([0_u16; 8], 0, None);
+    let mut at = 0;
+    if text.starts_with(b"::") {
+        (at, gap) = (2, Some(0));
     }
-    let (mut octets, mut at, mut value, mut digits) = ([0_u8; 4], 0_usize, 0_u32, 0_u32);
-    for c in text {
-        if *c == b'.' {
-            if digits == 0 || at == 3 {
+    while at < text.len() {
+        let (mut value, start) = (0_u32, at);
+        while let Some(digit) = text.get(at).and_then(|c| char::from(*c).to_digit(16)) {
+            (value, at) = (value << 4 | digit, at + 1);
+            if at - start > 4 {
                 return None;
             }
-            octets[at] = u8::try_from(value).ok()?;
-            (at, value, digits) = (at + 1, 0, 0);
-            continue;
         }
-        let digit = c.wrapping_sub(b'0');
-        // A leading zero means octal to some and decimal to others: not an address.
-        if digit > 9 || digits == 3 || (digits > 0 && value == 0) {
+        if at == start {
             return None;
         }
-        (value, digits) = (value * 10 + u32::from(digit), digits + 1);
+        *groups.get_mut(count)? = value as u16;
+        count += 1;
+        match text.get(at..at + 2) {
+            Some(b"::") if gap.is_none() => (gap, at) = (Some(count), at + 2),
+            Some([b':', _]) => at += 1,
+            // One character may be left: not a group with a colon in front of it.
+            _ if at == text.len() => {}
+            _ => return None,
+        }
     }
-    if at != 3 || digits == 0 {
+    match gap {
+        None => (count == 8).then(|| Ipv6Addr::from(groups)),
+        Some(gap) if count < 8 => {
+            groups.copy_within(gap..count, 8 - (count - gap));
+            groups[gap..8 - (count - gap)].fill(0);
+            Some(Ipv6Addr::from(groups))
+        }
+        Some(_) => None,
+    }
+}
+
+#[inline]
+fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let length = text.len();
+    if !(7..=15).contains(&length) {
         return None;
     }
-    octets[3] = u8::try_from(value).ok()?;
-    Some(Ipv4Addr::from(octets))
+    // A dot behind the last octet as well.
+    let mut dotted = [b'.'; 16];
+    if length < 8 {
+        lay::<4>(text, &mut dotted)?
+    } else {
+        lay::<8>(text, &mut dotted)?
+    }
+    let (first, at) = octet(&dotted, 0)?;
+    let (second, at) = octet(&dotted, at)?;
+    let (third, at) = octet(&dotted, at)?;
+    let (fourth, at) = octet(&dotted, at)?;
+    (at == length + 1).then(|| Ipv4Addr::new(first, second, third, fourth))
+}
+
+/// Copies a text of up to twice `HALF` bytes, no fewer than `HALF`, in two moves that may overlap.
+#[inline(always)]
+fn lay<const HALF: usize>(text: &[u8], into: &mut [u8; 16]) -> Option<()> {
+    let (first, last) = (text.first_chunk::<HALF>()?, text.last_chunk::<HALF>()?);
+    *into.first_chunk_mut()? = *first;
+    *into.get_mut(text.len() - HALF..)?.first_chunk_mut()? = *last;
+    Some(())
+}
+
+/// The octet at `at`, and where the next one starts, behind a dot.
+#[inline(always)]
+fn octet(text: &[u8; 16], at: usize) -> Option<(u8, usize)> {
+    const DOT: u8 = b'.'.wrapping_sub(b'0');
+    // An address has no more than sixteen bytes: nothing is missed by starting over behind them.
+    let digit = |at: usize| text[at % 16].wrapping_sub(b'0');
+    let first = digit(at);
+    if first > 9 {
+        return None;
+    }
+    let second = digit(at + 1);
+    if second == DOT {
+        return Some((first, at + 2));
+    }
+    // A leading zero means octal to some and decimal to others: not an address.
+    if second > 9 || first == 0 {
+        return None;
+    }
+    let two = first * 10 + second;
+    let third = digit(at + 2);
+    if third == DOT {
+        return Some((two, at + 3));
+    }
+    let three = u32::from(two) * 10 + u32::from(third);
+    if third > 9 || three > 255 || digit(at + 3) != DOT {
+        return None;
+    }
+    Some((three as u8, at + 4))
 }
 
 /// A value, unless it is empty or a placeholder for nothing.
+#[inline]
 pub fn present(text: &[u8]) -> Option<&[u8]> {
+    // The words for nothing begin with one of these.
+    match text.first()? {
+        b'-' | b'N' | b'n' | b'(' => named(text),
+        _ => Some(text),
+    }
+}
+
+#[inline(never)]
+fn named(text: &[u8]) -> Option<&[u8]> {
     let nothing = match text.len() {
-        0 => true,
         1 => text == b"-",
         2 => text.eq_ignore_ascii_case(b"NA"),
         3 => text.eq_ignore_ascii_case(b"N/A"),
@@ -146,38 +257,69 @@ const NOBODY: [&str; 8] = [
 ];
 
 /// A user name, unless it stands for nobody.
+#[inline]
 pub(super) fn somebody(text: &[u8]) -> Option<&[u8]> {
     let text = present(text)?;
+    // The first letters of the words above, and a bracket.
+    if !matches!(text.first()? | 0x20, b'a' | b'n' | b'u' | b'[' | b'{') {
+        return Some(text);
+    }
     let nobody = NOBODY.iter().any(|word| word.len() == text.len() && text.eq_ignore_ascii_case(word.as_bytes()));
     (!nobody).then_some(text)
 }
 
 /// Host and port of a URL, of `host:port`, or of a bare host.
 pub fn host_and_port(url: &[u8]) -> (Option<&[u8]>, Option<u16>) {
+    let mut rest = url;
+    let mut end = find(rest, 0, ENDS);
     // A scheme is letters, digits, `+`, `-`, `.`; the colon of `host:port` has no slashes behind it.
-    let colon = find(url, 0, b':');
     let in_scheme = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'-' | b'.');
-    let rest = match url[colon..].strip_prefix(b"://") {
-        Some(rest) if url[..colon].iter().all(in_scheme) => rest,
-        _ => url,
-    };
-    let authority = &rest[..find3(rest, 0, *b"/?#")];
-    let authority = match find(authority, 0, b'@') {
-        at if at < authority.len() => &authority[memchr::memrchr(b'@', authority).unwrap_or(at) + 1..],
-        _ => authority,
-    };
-    let (host, digits) = if authority.starts_with(b"[") {
-        let close = authority.iter().position(|c| *c == b']').unwrap_or(authority.len() - 1);
-        (&authority[1..close.max(1)], authority.get(close + 1..).and_then(|rest| rest.strip_prefix(b":")))
-    } else {
-        match authority.split_at_checked(find(authority, 0, b':') + 1) {
-            None => (authority, None),
-            // More than one colon without brackets: a bare IPv6 address.
-            Some((_, more)) if find(more, 0, b':') < more.len() => (authority, None),
-            Some((host, digits)) => (&host[..host.len() - 1], Some(digits)),
+    if let Some(behind) = rest[end..].strip_prefix(b"://")
+        && url[..end].iter().all(in_scheme)
+    {
+        rest = behind;
+        end = find(rest, 0, ENDS);
+    }
+    // Nearly always the first of these ends the host, or a port and one more do.
+    let (host, port) = match rest.get(end) {
+        None | Some(b'/' | b'?' | b'#') => (&rest[..end], None),
+        Some(b':') => {
+            let behind = &rest[end + 1..];
+            let length = behind.iter().take(PORT).take_while(|c| c.is_ascii_digit()).count();
+            match behind.get(length) {
+                None | Some(b'/' | b'?' | b'#') => (&rest[..end], port(&behind[..length])),
+                Some(_) => authority(rest),
+            }
         }
+        Some(_) => authority(rest),
     };
-    (present(host), digits.and_then(port))
+    (present(host), port)
+}
+
+/// What ends a host, or tells that it has more about it than a port.
+const ENDS: [u8; 6] = *b":/?#@[";
+/// Digits of the longest port.
+const PORT: usize = 5;
+
+/// Host and port out of what may have a user, brackets or several colons in it.
+#[cold]
+fn authority(rest: &[u8]) -> (&[u8], Option<u16>) {
+    let authority = &rest[..find(rest, 0, *b"/?#")];
+    let authority = match memchr::memrchr(b'@', authority) {
+        Some(at) => &authority[at + 1..],
+        None => authority,
+    };
+    if authority.starts_with(b"[") {
+        let close = authority.iter().position(|c| *c == b']').unwrap_or(authority.len() - 1);
+        let digits = authority.get(close + 1..).and_then(|rest| rest.strip_prefix(b":"));
+        return (&authority[1..close.max(1)], digits.and_then(port));
+    }
+    match authority.split_at_checked(find(authority, 0, [b':']) + 1) {
+        None => (authority, None),
+        // More than one colon without brackets: a bare IPv6 address.
+        Some((_, more)) if more.contains(&b':') => (authority, None),
+        Some((host, digits)) => (&host[..host.len() - 1], port(digits)),
+    }
 }
 
 #[cfg(test)]
@@ -234,6 +376,22 @@ mod tests {
         ];
         for text in rows {
             assert_eq!(address(text.as_bytes()), text.parse().ok(), "{text}");
+        }
+        // What is made of the pieces of addresses, right or wrong.
+        let pieces = ["1", "abcd", "0", "12345", "g", "", "192.0.2.1", "FFFF"];
+        let mut dice = 1_u64;
+        for _ in 0..20_000 {
+            let mut text = String::new();
+            for _ in 0..dice % 10 {
+                dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                text.push_str(pieces[(dice >> 33) as usize % pieces.len()]);
+                text.push_str([":", ":", ":", "::", "."][(dice >> 40) as usize % 5]);
+            }
+            dice = dice.wrapping_add(0x9e37_79b9_7f4a_7c15).rotate_left(9);
+            for text in [text.as_str(), text.strip_suffix(':').unwrap_or(&text)] {
+                let expected = text.parse().ok().map(|ip: IpAddr| ip.to_canonical());
+                assert_eq!(address(text.as_bytes()), expected, "{text}");
+            }
         }
         assert_eq!(address(b"[2001:db8::1%eth0]"), "2001:db8::1".parse().ok());
         assert_eq!(address(b"::ffff:192.0.2.1"), "192.0.2.1".parse().ok());

@@ -1,69 +1,76 @@
 //! Finds separators in pieces of text that are a few bytes long, where a call into a vector search costs more than the
 //! search itself.
 //!
-//! [`find`] and its kin look at eight bytes at a time and hand over to `memchr` past a few words: for one look into a
-//! text. [`Marks`] compares 64 bytes at once and keeps where the separators stand: for a walk along a line. The
-//! comparison is a plain loop that compilers turn into vector instructions.
+//! [`find`] and its kin look at sixteen bytes at a time and hand over to `memchr` past a few words: for one look into a
+//! text. [`Marks`] compares 64 bytes at once and keeps where the separators stand: for a walk along a line. Both are
+//! safe vector code, one comparison and one bit mask for sixteen bytes.
 
-const LOW: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
+use wide::u8x16;
+
+/// How often sixteen bytes are looked at before the rest of a long text is left to `memchr`.
 const SHORT: usize = 4;
 
-/// Marks the bytes of `word` that equal `byte`; the lowest mark is exact.
-fn marks(word: u64, byte: u8) -> u64 {
-    let zeroed = word ^ (LOW * u64::from(byte));
-    zeroed.wrapping_sub(LOW) & !zeroed & HIGH
+/// Which of sixteen bytes are of the set, the first one in the lowest bit.
+#[inline(always)]
+fn sixteen<const N: usize>(bytes: &[u8; 16], set: [u8; N]) -> u32 {
+    let bytes = u8x16::new(*bytes);
+    let mut hits = u8x16::ZERO;
+    for wanted in set {
+        hits |= bytes.simd_eq(u8x16::splat(wanted));
+    }
+    hits.to_bitmask()
 }
 
-fn word(text: &[u8], at: usize) -> Option<u64> {
-    text.get(at..)?.first_chunk::<8>().map(|eight| u64::from_le_bytes(*eight))
-}
-
-/// Where `byte` occurs at or after `from`; the length of the text if it does not.
-pub(super) fn find(text: &[u8], from: usize, byte: u8) -> usize {
+/// Where the first byte of the set stands at or after `from`; the length of the text if there is none.
+#[inline]
+pub(super) fn find<const N: usize>(text: &[u8], from: usize, set: [u8; N]) -> usize {
     let mut at = from;
     for _ in 0..SHORT {
-        let Some(word) = word(text, at) else { return tail(text, at, |c| c == byte) };
-        let found = marks(word, byte);
+        let Some(bytes) = text.get(at..).and_then(|rest| rest.first_chunk()) else { return tail(text, at, set) };
+        let found = sixteen(bytes, set);
         if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
+            return at + found.trailing_zeros() as usize;
         }
-        at += 8;
+        at += 16;
     }
-    text.get(at..).and_then(|rest| memchr::memchr(byte, rest)).map_or(text.len(), |found| at + found)
+    distant(text, at, set)
 }
 
-/// As [`find`], for the first of two bytes.
-pub(super) fn find2(text: &[u8], from: usize, one: u8, two: u8) -> usize {
-    let mut at = from;
-    for _ in 0..SHORT {
-        let Some(word) = word(text, at) else { return tail(text, at, |c| c == one || c == two) };
-        let found = marks(word, one) | marks(word, two);
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    text.get(at..).and_then(|rest| memchr::memchr2(one, two, rest)).map_or(text.len(), |found| at + found)
+/// The last bytes of a text, fewer than sixteen.
+#[inline]
+fn tail<const N: usize>(text: &[u8], from: usize, set: [u8; N]) -> usize {
+    let Some(rest) = text.get(from..) else { return text.len() };
+    // Of a long text its last sixteen bytes, moved down.
+    let found = match text.last_chunk() {
+        Some(bytes) => sixteen(bytes, set) >> (16 - rest.len()),
+        None => few(rest, set),
+    };
+    if found == 0 { text.len() } else { from + found.trailing_zeros() as usize }
 }
 
-/// As [`find`], for the first of three bytes.
-pub(super) fn find3(text: &[u8], from: usize, [one, two, three]: [u8; 3]) -> usize {
-    let mut at = from;
-    for _ in 0..SHORT {
-        let Some(word) = word(text, at) else { return tail(text, at, |c| c == one || c == two || c == three) };
-        let found = marks(word, one) | marks(word, two) | marks(word, three);
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    text.get(at..).and_then(|rest| memchr::memchr3(one, two, three, rest)).map_or(text.len(), |found| at + found)
+/// As [`sixteen`] for a text that is shorter.
+#[inline]
+fn few<const N: usize>(text: &[u8], set: [u8; N]) -> u32 {
+    let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) else {
+        let bytes = u128::from(prefix(text)).to_le_bytes();
+        return sixteen(&bytes, set) & ((1 << text.len()) - 1);
+    };
+    // Two reads that overlap say the same about the bytes they share.
+    let both = u128::from(u64::from_le_bytes(*first)) | u128::from(u64::from_le_bytes(*last)) << 64;
+    let found = sixteen(&both.to_le_bytes(), set);
+    (found & 0xff) | (found >> 8) << (text.len() - 8)
 }
 
-fn tail(text: &[u8], from: usize, wanted: impl Fn(u8) -> bool) -> usize {
+#[cold]
+fn distant<const N: usize>(text: &[u8], from: usize, set: [u8; N]) -> usize {
     let rest = text.get(from..).unwrap_or_default();
-    rest.iter().position(|c| wanted(*c)).map_or(text.len(), |found| from + found)
+    let found = match set[..] {
+        [one] => memchr::memchr(one, rest),
+        [one, two] => memchr::memchr2(one, two, rest),
+        [one, two, three] => memchr::memchr3(one, two, three, rest),
+        _ => rest.iter().position(|c| set.contains(c)),
+    };
+    found.map_or(text.len(), |found| from + found)
 }
 
 /// How many bytes are compared at once.
@@ -84,7 +91,7 @@ impl<'t, const N: usize> Marks<'t, N> {
     }
 
     /// Where the first one stands at or after `from`; the length of the text if there is none.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&mut self, from: usize) -> usize {
         let offset = from.wrapping_sub(self.start);
         if offset < BLOCK {
@@ -92,14 +99,14 @@ impl<'t, const N: usize> Marks<'t, N> {
             if left != 0 {
                 return from + left.trailing_zeros() as usize;
             }
-            return self.further(self.start + BLOCK);
         }
         self.further(from)
     }
 
     #[inline(never)]
     fn further(&mut self, from: usize) -> usize {
-        let mut at = from;
+        // Behind the block when that has been looked at, else wherever is asked for.
+        let mut at = if from.wrapping_sub(self.start) < BLOCK { self.start + BLOCK } else { from };
         while at < self.text.len() {
             (self.start, self.bits) = (at, block(self.text, at, self.set));
             if self.bits != 0 {
@@ -109,6 +116,32 @@ impl<'t, const N: usize> Marks<'t, N> {
         }
         self.text.len()
     }
+}
+
+/// Where the words of a text begin and end, as many as there is room for; between them stand bytes of a set, in any
+/// number. The result is how many edges there are: both kinds, by turns.
+#[inline]
+pub(super) fn edges<const N: usize, const MOST: usize>(text: &[u8], set: [u8; N], edges: &mut [u32; MOST]) -> usize {
+    let (mut at, mut count, mut inside) = (0, 0, 0);
+    while at < text.len() && count < MOST {
+        let rest = text.len() - at;
+        let there = if rest < BLOCK { (1 << rest) - 1 } else { u64::MAX };
+        let words = !block(text, at, set) & there;
+        let mut bits = words ^ (words << 1 | inside);
+        inside = words >> (BLOCK - 1);
+        while bits != 0 && count < MOST {
+            // Lines are shorter than 4 GiB.
+            edges[count] = at as u32 + bits.trailing_zeros();
+            bits &= bits - 1;
+            count += 1;
+        }
+        at += BLOCK;
+    }
+    if count % 2 == 1 && count < MOST {
+        edges[count] = text.len() as u32;
+        count += 1;
+    }
+    count
 }
 
 /// Which of the 64 bytes at `at` are of the set, the first one in the lowest bit.
@@ -126,42 +159,53 @@ fn block<const N: usize>(text: &[u8], at: usize, set: [u8; N]) -> u64 {
     compare(&block, set) & ((1 << rest.len()) - 1)
 }
 
+#[inline(always)]
 fn compare<const N: usize>(block: &[u8; BLOCK], set: [u8; N]) -> u64 {
-    let hits = block.map(|byte| set.iter().fold(0, |hit, wanted| hit | u8::from(byte == *wanted)));
     let mut bits = 0;
-    for (at, eight) in hits.as_chunks::<8>().0.iter().enumerate() {
-        // Brings the lowest bits of eight bytes together in the highest byte.
-        bits |= (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * at);
+    for (at, bytes) in block.as_chunks().0.iter().enumerate() {
+        bits |= u64::from(sixteen(bytes, set)) << (16 * at);
     }
     bits
 }
 
 /// Where `wanted` starts in the text: for one look, as nothing has to be made ready.
 pub(super) fn search(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    let (first, last) = (*wanted.first()?, *wanted.last()?);
-    let mut at = 0;
-    while at + wanted.len() <= text.len() {
-        let mut bits = block(text, at, [first]) & block(text, at + wanted.len() - 1, [last]);
-        while bits != 0 {
-            let found = at + bits.trailing_zeros() as usize;
-            if text[found..].starts_with(wanted) {
-                return Some(found);
-            }
-            bits &= bits - 1;
+    let first = *wanted.first()?;
+    let mut at = find(text, 0, [first]);
+    while let Some(rest) = text.get(at..).filter(|rest| rest.len() >= wanted.len()) {
+        if rest.starts_with(wanted) {
+            return Some(at);
         }
-        at += BLOCK;
+        at = find(text, at + 1, [first]);
     }
     None
 }
 
-/// Up to eight first bytes of a key as a number, for hashing and comparing.
+/// Where the last `byte` stands among the last sixteen of a text.
+#[inline]
+pub(super) fn near_end(text: &[u8], byte: u8) -> Option<usize> {
+    let (found, start) = match text.last_chunk() {
+        Some(bytes) => (sixteen(bytes, [byte]), text.len() - 16),
+        None => (few(text, [byte]), 0),
+    };
+    (found != 0).then(|| start + found.ilog2() as usize)
+}
+
+/// Up to eight first bytes of a key as a number, for hashing and comparing; the first one is the lowest.
+#[inline]
 pub(super) fn prefix(key: &[u8]) -> u64 {
     if let Some(eight) = key.first_chunk::<8>() {
         return u64::from_le_bytes(*eight);
     }
-    let mut eight = [0; 8];
-    eight[..key.len()].copy_from_slice(key);
-    u64::from_le_bytes(eight)
+    // Two reads that overlap say the same about the bytes they share.
+    let apart = |size: usize| 8 * (key.len() - size);
+    if let (Some(first), Some(last)) = (key.first_chunk::<4>(), key.last_chunk::<4>()) {
+        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << apart(4);
+    }
+    if let (Some(first), Some(last)) = (key.first_chunk::<2>(), key.last_chunk::<2>()) {
+        return u64::from(u16::from_le_bytes(*first)) | u64::from(u16::from_le_bytes(*last)) << apart(2);
+    }
+    key.first().map_or(0, |only| u64::from(*only))
 }
 
 #[cfg(test)]
@@ -174,14 +218,16 @@ mod tests {
         for from in [0, 1, 7, 100, 199, 200, 300] {
             for byte in 0..=255 {
                 let plain = (from..text.len()).find(|at| text[*at] == byte).unwrap_or(text.len());
-                assert_eq!(find(&text, from, byte), plain, "{byte} from {from}");
+                assert_eq!(find(&text, from, [byte]), plain, "{byte} from {from}");
                 let other = byte ^ 0x55;
                 let plain = (from..text.len()).find(|at| text[*at] == byte || text[*at] == other);
                 let plain = plain.unwrap_or(text.len());
-                assert_eq!(find2(&text, from, byte, other), plain);
-                assert_eq!(find3(&text, from, [byte, other, other]), plain);
-                for length in [0, 1, 63, 64, 65, 130, 199, 200] {
+                for length in [0, 1, 2, 3, 5, 7, 8, 13, 15, 16, 17, 63, 64, 65, 130, 199, 200] {
                     let text = &text[..length];
+                    let plain = if from <= length { plain.min(length) } else { length };
+                    assert_eq!(find(text, from, [byte, other]), plain, "{byte} from {from} of {length}");
+                    assert_eq!(find(text, from, [other, byte, other]), plain, "{byte} from {from} of {length}");
+                    assert_eq!(find(text, from, [other, byte, byte, byte, byte]), plain);
                     let mut marks = Marks::new(text, [byte, other]);
                     assert_eq!(marks.find(from), plain.min(length), "{byte} from {from} of {length}");
                     // Looking back is allowed.
@@ -201,6 +247,32 @@ mod tests {
             at = marks.find(at + 1);
         }
         assert_eq!(found, memchr::memchr_iter(b',', &text).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_byte_near_the_end_is_the_one_that_the_library_finds() {
+        let text: Vec<u8> = (0..100_u32).map(|n| b"ab c"[(n * n % 7 % 4) as usize]).collect();
+        for start in 0..text.len() {
+            let text = &text[start..];
+            for byte in [b' ', b'a', b'c', b'z'] {
+                let expected = memchr::memrchr(byte, text).filter(|at| at + 16 >= text.len());
+                assert_eq!(near_end(text, byte), expected, "{byte} from {start}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_edges_are_those_of_the_words_that_splitting_gives() {
+        let text: Vec<u8> = (0..300_u32).map(|n| b"ab c\td"[(n * n % 11 % 6) as usize]).collect();
+        for start in 0..text.len() {
+            let text = &text[start..];
+            let mut found = [0; 64];
+            let count = edges(text, [b' ', b'\t'], &mut found);
+            let pairs = &found.as_chunks::<2>().0[..count / 2];
+            let words: Vec<&[u8]> = pairs.iter().map(|[start, end]| &text[*start as usize..*end as usize]).collect();
+            let split = text.split(|c| matches!(c, b' ' | b'\t')).filter(|word| !word.is_empty());
+            assert_eq!(words, split.take(32).collect::<Vec<_>>(), "from {start}");
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! says when the log was read: the year is the latest one that does not lie more than a day ahead of it. Without that it
 //! gives no time rather than a guess.
 
-use super::record::number;
+use super::record::{ZEROS, joined, number};
+use super::scan::find;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
@@ -234,9 +235,14 @@ pub(super) fn starts_with_month(text: &[u8]) -> bool {
 }
 
 /// Seconds, milliseconds, microseconds or nanoseconds of the epoch, told apart by their length.
-fn epoch(text: &[u8]) -> Option<i64> {
-    let dot = text.iter().position(|c| *c == b'.');
-    let whole = &text[..dot.unwrap_or(text.len())];
+pub(super) fn epoch(text: &[u8]) -> Option<i64> {
+    if let Ok(text) = <&[u8; 14]>::try_from(text)
+        && text[10] == b'.'
+    {
+        return milliseconds(text);
+    }
+    let point = find(text, 0, [b'.']);
+    let (whole, dot) = (&text[..point], (point < text.len()).then_some(point));
     let value = i64::try_from(number(whole)?).ok()?;
     match (whole.len(), dot) {
         (9..=11, None) => value.checked_mul(SECOND),
@@ -248,14 +254,29 @@ fn epoch(text: &[u8]) -> Option<i64> {
     }
 }
 
+/// `1700000000.123`: what proxies write on every line.
+#[inline]
+fn milliseconds(text: &[u8; 14]) -> Option<i64> {
+    let (first, last) = (text.first_chunk::<8>()?, text.last_chunk::<8>()?);
+    let hundreds = joined(u64::from_le_bytes(*first) ^ ZEROS)?;
+    // Of the last eight bytes two were in the first; the point counts as a zero.
+    let rest = (u64::from_le_bytes(*last) ^ ZEROS ^ u64::from(b'.' ^ b'0') << 32) >> 16 << 16;
+    let rest = joined(rest)?;
+    let (seconds, millis) = (hundreds * 100 + rest / 10_000, rest % 10_000);
+    i64::try_from(seconds * 1_000_000 + millis * 1_000).ok()
+}
+
 /// Digits after the point as microseconds; digits past the sixth are checked and dropped.
 fn fraction(digits: &[u8]) -> Option<i64> {
-    if digits.is_empty() || digits.len() > 12 || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let six = digits.iter().chain(b"000000").take(6);
-    Some(six.fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0')))
+    let value = match digits.len() {
+        1..=6 => number(digits)? * POWERS[6 - digits.len()],
+        7..=12 => number(digits)? / POWERS[digits.len() - 6],
+        _ => return None,
+    };
+    i64::try_from(value).ok()
 }
+
+const POWERS: [u64; 7] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
 
 fn trim(text: &[u8]) -> &[u8] {
     let mut text = text;

@@ -24,6 +24,7 @@ mod huffman;
 mod lookup;
 mod optimal;
 mod pace;
+mod quick;
 
 use deflate::Encoder;
 use flate2::Crc;

@@ -95,7 +95,7 @@ fn main() -> Result<()> {
 /// The child: reads, hashes and packs a log to its output.
 fn pack(level: u32, log: &str) -> Result<()> {
     let mut gzip = GzipWriter::new(stdout(), None, Pace::Fixed(u8::try_from(level).unwrap_or(STRONGEST)))?;
-    let (mut file, mut hash, mut buffer) = (File::open(log)?, blake3::Hasher::new(), vec![0; 1 << 20]);
+    let (mut file, mut hash, mut buffer) = (File::open(log)?, blake3::Hasher::new(), vec![0; 1 << 17]);
     loop {
         let count = file.read(&mut buffer)?;
         if count == 0 {
@@ -156,7 +156,7 @@ fn measure(kind: &logs::Kind, log: &Path, bytes: u64, wanted: &Wanted) -> Result
 
 /// CRC-32 and length, as a gzip member ends with.
 fn trailer(log: &Path) -> Result<[u8; 8]> {
-    let (mut file, mut crc, mut buffer) = (File::open(log)?, flate2::Crc::new(), vec![0; 1 << 20]);
+    let (mut file, mut crc, mut buffer) = (File::open(log)?, flate2::Crc::new(), vec![0; 1 << 17]);
     loop {
         match file.read(&mut buffer)? {
             0 => break,

@@ -153,7 +153,7 @@ fn make_kind(kind: &logs::Kind, path: &Path, bytes: u64) -> Result<u64> {
 fn pack(log: &Path, level: u8, out: &Path) -> Result<(Duration, u64)> {
     let start = Instant::now();
     let mut gzip = GzipWriter::new(File::create(out)?, None, Pace::Fixed(level))?;
-    let (mut file, mut hash, mut buffer) = (File::open(log)?, blake3::Hasher::new(), vec![0; 1 << 20]);
+    let (mut file, mut hash, mut buffer) = (File::open(log)?, blake3::Hasher::new(), vec![0; 1 << 17]);
     loop {
         let count = file.read(&mut buffer)?;
         if count == 0 {

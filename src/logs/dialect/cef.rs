@@ -7,7 +7,7 @@
 use super::{Keys, Names};
 use crate::logs::Reject;
 use crate::logs::fields::{Fields, Kind, Slot, Undo};
-use crate::logs::scan::{Marks, find, search};
+use crate::logs::scan::{self, Marks, find, search};
 
 /// A CEF format.
 #[derive(Debug)]
@@ -47,9 +47,9 @@ fn start(line: &[u8]) -> Option<usize> {
 
 /// The next bar that is not escaped.
 fn bar(line: &[u8], from: usize) -> usize {
-    let mut at = find(line, from, b'|');
+    let mut at = find(line, from, [b'|']);
     while at > from && at < line.len() && line[at - 1] == b'\\' {
-        at = find(line, at + 1, b'|');
+        at = find(line, at + 1, [b'|']);
     }
     at
 }
@@ -68,45 +68,57 @@ const IN_KEY: [bool; 256] = {
 /// Puts `key=value` pairs between blanks into slots.
 pub(super) fn pairs<'l>(line: &'l [u8], from: usize, keys: &Keys, fields: &mut Fields<'l>) {
     let mut signs = Marks::new(line, [b'=']);
-    let mut slashes = Marks::new(line, [b'\\']);
+    let mut slash = find(line, from, [b'\\']);
     let mut sign = signs.find(from);
-    let mut key = key_before(line, from, sign).unwrap_or(from);
+    let mut slot = match key_before(line, from, sign, keys) {
+        Some((slot, _)) => slot,
+        None => keys.find(line, from, sign),
+    };
     while sign < line.len() {
-        let slot = keys.find(line, key, sign);
         let value = sign + 1;
         // The next equals sign with a key and a blank in front of it.
         let mut next = signs.find(value);
-        let (end, next_key) = loop {
+        let (end, next_slot) = loop {
             if next >= line.len() {
-                break (line.len(), line.len());
+                break (line.len(), Slot::Skip);
             }
-            if let Some(start) = key_before(line, value, next)
+            if let Some((slot, start)) = key_before(line, value, next, keys)
                 && start > value
             {
-                break (start - 1, start);
+                break (start - 1, slot);
             }
             next = signs.find(next + 1);
         };
         if slot != Slot::Skip {
             let text = line[value..end].trim_ascii();
             let text = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text);
-            if slashes.find(value) < end {
+            if slash < value {
+                slash = find(line, value, [b'\\']);
+            }
+            if slash < end {
                 fields.put_escaped(slot, text);
             } else {
                 fields.put(slot, text);
             }
         }
-        (sign, key) = (next, next_key);
+        (sign, slot) = (next, next_slot);
     }
 }
 
-/// Where the key in front of an equals sign starts, if what stands there is one.
-fn key_before(line: &[u8], floor: usize, sign: usize) -> Option<usize> {
-    let text = line.get(floor..sign)?;
-    let length = text.iter().rev().position(|c| !IN_KEY[usize::from(*c)]);
-    match length {
-        None => (!text.is_empty()).then_some(floor),
-        Some(0) => None,
-        Some(length) => (line[sign - length - 1] == b' ').then_some(sign - length),
-    }
+/// What the key in front of an equals sign means and where it starts, if what stands there is a key.
+fn key_before(line: &[u8], floor: usize, sign: usize, keys: &Keys) -> Option<(Slot, usize)> {
+    let text = line.get(floor..sign).filter(|text| !text.is_empty())?;
+    // Nearly every key is short; of any other every character is looked at, from the sign back to what is none of a key.
+    let start = match scan::near_end(text, b' ') {
+        Some(blank) => blank + 1,
+        None => match text.iter().rposition(|c| !IN_KEY[usize::from(*c)]) {
+            None => 0,
+            Some(last) if text[last] == b' ' => last + 1,
+            Some(_) => return None,
+        },
+    };
+    let slot = keys.find(line, floor + start, sign);
+    // The names of the table are keys.
+    let is_key = |key: &[u8]| !key.is_empty() && key.iter().all(|c| IN_KEY[usize::from(*c)]);
+    (slot != Slot::Skip || is_key(&text[start..])).then_some((slot, floor + start))
 }

@@ -40,6 +40,7 @@ pub(super) struct Marked {
 }
 
 /// The value at `at`, whether it holds doubled quotes, and where its separator stands; `marks` are the separators.
+#[inline(always)]
 pub(super) fn value<'l>(line: &'l [u8], at: usize, by: Marked, marks: &mut Marks<'_, 1>) -> (&'l [u8], bool, usize) {
     if line.get(at) == Some(&by.quote)
         && let Some((end, doubled)) = closing(line, at + 1, by)
@@ -51,10 +52,11 @@ pub(super) fn value<'l>(line: &'l [u8], at: usize, by: Marked, marks: &mut Marks
 }
 
 /// Where the quote stands that a separator or the end of the line follows.
+#[inline(never)]
 fn closing(line: &[u8], from: usize, by: Marked) -> Option<(usize, bool)> {
     let (mut at, mut doubled) = (from, false);
     loop {
-        let quote = find(line, at, by.quote);
+        let quote = find(line, at, [by.quote]);
         match line.get(quote + 1) {
             _ if quote >= line.len() => return None,
             None => return Some((quote, doubled)),

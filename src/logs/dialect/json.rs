@@ -66,7 +66,7 @@ fn closing(line: &[u8], from: usize) -> (usize, bool) {
     let mut at = from;
     let mut escaped = false;
     loop {
-        let quote = find(line, at, b'"');
+        let quote = find(line, at, [b'"']);
         if quote >= line.len() {
             return (line.len(), escaped || line[from.min(line.len())..].contains(&b'\\'));
         }

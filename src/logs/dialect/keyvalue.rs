@@ -3,7 +3,7 @@
 use super::{Keys, Names};
 use crate::logs::Reject;
 use crate::logs::fields::{Fields, Kind, Slot, Undo};
-use crate::logs::scan::{Marks, find, find2};
+use crate::logs::scan::{Marks, find};
 
 /// A format of pairs.
 #[derive(Debug)]
@@ -70,10 +70,10 @@ pub(crate) fn split<'l>(pairs: &KeyValue, keys: &Keys, fields: &mut Fields<'l>) 
 
 /// The separator is what follows the first value: a blank, or a comma where the appliance writes CSV pairs.
 fn separator(pairs: &KeyValue, line: &[u8], quotes: &mut Marks<'_, 1>) -> u8 {
-    let sign = find(line, 0, pairs.assign);
+    let sign = find(line, 0, [pairs.assign]);
     let end = match line.get(sign + 1) {
         Some(b'"') => closing(line, sign + 2, quotes).0 + 1,
-        _ => find2(line, sign, b' ', b','),
+        _ => find(line, sign, [b' ', b',']),
     };
     if line.get(end) == Some(&b',') { b',' } else { b' ' }
 }

@@ -9,6 +9,9 @@ use crate::logs::Reject;
 use crate::logs::fields::{Fields, Kind, Slot, Undo};
 use crate::logs::scan::{Marks, find, search};
 
+/// A tab, as syslog daemons write it.
+const TAB: &[u8] = b"#011";
+
 /// A LEEF format.
 #[derive(Debug)]
 pub struct Leef {
@@ -25,7 +28,7 @@ pub(crate) fn split<'l>(leef: &Leef, keys: &Keys, fields: &mut Fields<'l>) -> Ki
         return if leef.or_text { Kind::Record } else { Kind::Reject(Reject("the line has no LEEF header")) };
     };
     for slot in [Slot::Skip, Slot::Vendor, Slot::Product, Slot::Skip, Slot::Event] {
-        let end = find(line, at, b'|');
+        let end = find(line, at, [b'|']);
         if end >= line.len() {
             return Kind::Reject(Reject("the LEEF header is cut"));
         }
@@ -34,7 +37,7 @@ pub(crate) fn split<'l>(leef: &Leef, keys: &Keys, fields: &mut Fields<'l>) -> Ki
     }
     let mut separator = b'\t';
     if second {
-        let end = find(line, at, b'|');
+        let end = find(line, at, [b'|']);
         if end < line.len()
             && let Some(found) = declared(&line[at..end])
         {
@@ -43,7 +46,7 @@ pub(crate) fn split<'l>(leef: &Leef, keys: &Keys, fields: &mut Fields<'l>) -> Ki
     }
     let rest = &line[at..];
     if memchr::memchr(separator, rest).is_none() {
-        if memchr::memmem::find(rest, b"#011").is_some() {
+        if search(rest, TAB).is_some() {
             escaped_tabs(line, at, keys, fields);
             return Kind::Record;
         }
@@ -56,11 +59,16 @@ pub(crate) fn split<'l>(leef: &Leef, keys: &Keys, fields: &mut Fields<'l>) -> Ki
             return Kind::Record;
         }
     }
-    let mut ends = Marks::new(line, [separator]);
-    let mut inside = Inside::new(line);
+    let mut marks = Marks::new(line, [separator, b'=']);
+    let mut slash = find(line, at, [b'\\']);
     while at < line.len() {
-        let end = ends.find(at);
-        inside.pair(at, end, keys, fields);
+        let sign = marks.find(at);
+        let mut end = sign;
+        // A value may have the sign in it, the separator ends it.
+        while line.get(end).is_some_and(|c| *c != separator) {
+            end = marks.find(end + 1);
+        }
+        pair(line, at..sign, end, &mut slash, keys, fields);
         at = end + 1;
     }
     Kind::Record
@@ -88,42 +96,41 @@ fn declared(text: &[u8]) -> Option<u8> {
     }
 }
 
-/// A walk over the pairs of a line.
-struct Inside<'l> {
+/// Puts the value that stands between the sign behind the key and the end into its slot; `slash` is the first backslash
+/// that was not passed.
+fn pair<'l>(
     line: &'l [u8],
-    signs: Marks<'l, 1>,
-    slashes: Marks<'l, 1>,
-}
-
-impl<'l> Inside<'l> {
-    fn new(line: &'l [u8]) -> Inside<'l> {
-        Inside { line, signs: Marks::new(line, [b'=']), slashes: Marks::new(line, [b'\\']) }
+    key: std::ops::Range<usize>,
+    end: usize,
+    slash: &mut usize,
+    keys: &Keys,
+    fields: &mut Fields<'l>,
+) {
+    if key.end >= end {
+        return;
     }
-
-    /// Puts the value of the pair that stands here into its slot.
-    fn pair(&mut self, start: usize, end: usize, keys: &Keys, fields: &mut Fields<'l>) {
-        let sign = self.signs.find(start);
-        if sign >= end {
-            return;
-        }
-        let slot = keys.find(self.line, start, sign);
-        if slot != Slot::Skip {
-            let text = self.line[sign + 1..end].trim_ascii();
-            if self.slashes.find(sign) < end && search(text, b"\\=").is_some() {
-                fields.put_escaped(slot, text);
-            } else {
-                fields.put(slot, text);
-            }
-        }
+    let slot = keys.find(line, key.start, key.end);
+    if slot == Slot::Skip {
+        return;
+    }
+    let text = line[key.end + 1..end].trim_ascii();
+    if *slash < key.end {
+        *slash = find(line, key.end, [b'\\']);
+    }
+    if *slash < end && search(text, b"\\=").is_some() {
+        fields.put_escaped(slot, text);
+    } else {
+        fields.put(slot, text);
     }
 }
 
 fn escaped_tabs<'l>(line: &'l [u8], from: usize, keys: &Keys, fields: &mut Fields<'l>) {
-    let mut inside = Inside::new(line);
+    let mut slash = find(line, from, [b'\\']);
     let mut at = from;
     while at < line.len() {
-        let end = memchr::memmem::find(&line[at..], b"#011").map_or(line.len(), |found| at + found);
-        inside.pair(at, end, keys, fields);
-        at = end + 4;
+        let end = search(&line[at..], TAB).map_or(line.len(), |found| at + found);
+        let sign = at + find(&line[at..end], 0, [b'=']);
+        pair(line, at..sign, end, &mut slash, keys, fields);
+        at = end + TAB.len();
     }
 }

@@ -10,7 +10,7 @@
 
 use crate::logs::dialect::{Cef, Dialect, Leef, Names, W3c};
 use crate::logs::fields::{Fields, Kind, Slot};
-use crate::logs::scan::search;
+use crate::logs::scan::{find, search};
 use crate::logs::{Action, BASE, Envelope, Format, NO_SIGN, Remedy, Sign, Trouble};
 
 /// Vendors in whose CEF `out` is what the client sent and `in` what it got.
@@ -267,20 +267,29 @@ fn leef(fields: &mut Fields<'_>) -> Kind {
 fn verdict(fields: &mut Fields<'_>, name: Slot) -> Kind {
     if !fields.has(Slot::Action) {
         let name = fields.get(name);
-        let starts = |text: &[u8], word: &str| {
-            text[0].eq_ignore_ascii_case(&word.as_bytes()[0])
-                && text.get(..word.len()).is_some_and(|text| text.eq_ignore_ascii_case(word.as_bytes()))
-        };
         // What a name says, it says in its first bytes.
-        let says =
-            |words: &[&str]| (0..name.len().min(48)).any(|at| words.iter().any(|word| starts(&name[at..], word)));
-        if says(&["block", "denied", "deny", "drop", "reject", "discard"]) {
+        let name = &name[..name.len().min(48)];
+        if says(name, *b"bBdDrR", &["block", "denied", "deny", "drop", "reject", "discard"]) {
             fields.act(Action::Blocked);
-        } else if says(&["allow", "permit", "accept", "closed", "opened"]) {
+        } else if says(name, *b"aApPcCoO", &["allow", "permit", "accept", "closed", "opened"]) {
             fields.act(Action::Allowed);
         }
     }
     Kind::Record
+}
+
+/// Whether one of the words is in a name, whatever the case; `initials` are their first letters.
+fn says<const N: usize>(name: &[u8], initials: [u8; N], words: &[&str]) -> bool {
+    let mut at = find(name, 0, initials);
+    while let Some(rest) = name.get(at..).filter(|rest| !rest.is_empty()) {
+        let starts =
+            |word: &&str| rest.get(..word.len()).is_some_and(|text| text.eq_ignore_ascii_case(word.as_bytes()));
+        if words.iter().any(starts) {
+            return true;
+        }
+        at = find(name, at + 1, initials);
+    }
+    false
 }
 
 pub(super) fn w3c_verdict(fields: &mut Fields<'_>) -> Kind {

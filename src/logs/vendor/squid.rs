@@ -10,7 +10,8 @@
 
 use crate::logs::dialect::{Columns, Dialect, columns::PLAIN};
 use crate::logs::fields::{Fields, Kind, Slot};
-use crate::logs::scan::find;
+use crate::logs::scan::{find, search};
+use crate::logs::timestamp::epoch;
 use crate::logs::{Action, BASE, Envelope, Extract, Format, Reject, Remedy, Sign, Trouble, number};
 
 const NATIVE_COLUMNS: Columns = Columns {
@@ -105,24 +106,29 @@ fn native(fields: &mut Fields<'_>) -> Kind {
         return Kind::Reject(Reject("the second field is not a duration"));
     }
     let time = fields.get(Slot::Epoch);
-    let dot = find(time, 0, b'.');
-    if dot == time.len() || number(&time[..dot]).is_none() {
-        return Kind::Reject(Reject("the first field is not a time in seconds and milliseconds"));
+    let dot = find(time, 0, [b'.']);
+    match epoch(time) {
+        Some(read) if dot < time.len() => fields.at(read),
+        _ if dot == time.len() || number(&time[..dot]).is_none() => {
+            return Kind::Reject(Reject("the first field is not a time in seconds and milliseconds"));
+        }
+        _ => {}
     }
     let result = fields.get(Slot::B);
-    let slash = find(result, 0, b'/');
+    let slash = find(result, 0, [b'/']);
     if slash == result.len() {
         return Kind::Reject(Reject("the fourth field is not a result and a status"));
     }
-    if number(fields.get(Slot::Down)).is_none() {
+    let Some(bytes) = number(fields.get(Slot::Down)) else {
         return Kind::Reject(Reject("the fifth field is not a number of bytes"));
-    }
+    };
+    fields.count(Slot::Down, bytes);
     // A Cisco WSA writes an ACL tag where Squid's own layout has ended.
     if fields.get(Slot::E).iter().filter(|c| **c == b'-').count() > 2 {
         return Kind::Reject(Reject("the line has a Cisco WSA's ACL tag"));
     }
     let peer = fields.get(Slot::D);
-    let cut = find(peer, 0, b'/');
+    let cut = find(peer, 0, [b'/']);
     if cut == peer.len() {
         return Kind::Reject(Reject("the ninth field is not a hierarchy code and a peer"));
     }
@@ -158,7 +164,7 @@ fn request(fields: &mut Fields<'_>, method: Slot, result: &[u8], status: &[u8], 
     if fields.get(Slot::Url).starts_with(b"error:") || fields.is(method, "NONE") || fields.is(method, "-") {
         return Kind::Other;
     }
-    let denied = result.windows(6).any(|word| word == b"DENIED");
+    let denied = search(result, b"DENIED").is_some();
     let refused = status == b"403" && hierarchy.ends_with(b"NONE");
     fields.act(if denied || refused { Action::Blocked } else { Action::Allowed });
     Kind::Record

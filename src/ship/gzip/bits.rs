@@ -11,6 +11,13 @@ pub(super) struct Bits {
     count: u32,
 }
 
+/// A place among the bits.
+pub(super) struct Mark {
+    at: usize,
+    hold: u64,
+    count: u32,
+}
+
 /// Bytes beyond the last one that storing the whole register may touch.
 const SLACK: usize = 16;
 
@@ -39,8 +46,9 @@ impl Bits {
     /// Moves whole bytes out of the register, leaving less than one.
     #[inline(always)]
     pub(super) fn flush(&mut self) {
-        if let Some(room) = self.out.get_mut(self.at..self.at + 8) {
-            room.copy_from_slice(&self.hold.to_le_bytes());
+        // Room for this was reserved: the sum does not wrap.
+        if let Some(room) = self.out.get_mut(self.at..self.at.wrapping_add(8)).and_then(|room| room.first_chunk_mut()) {
+            *room = self.hold.to_le_bytes();
         }
         self.at += (self.count >> 3) as usize;
         self.hold >>= self.count & !7;
@@ -51,6 +59,21 @@ impl Bits {
     pub(super) fn write(&mut self, bits: u64, count: u32) {
         self.put(bits, count);
         self.flush();
+    }
+
+    /// Where writing is, to come back to.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { at: self.at, hold: self.hold, count: self.count }
+    }
+
+    /// Bits written since.
+    pub(super) fn since(&self, mark: &Mark) -> u64 {
+        8 * (self.at - mark.at) as u64 + u64::from(self.count) - u64::from(mark.count)
+    }
+
+    /// Takes back what was written since.
+    pub(super) fn rewind(&mut self, mark: Mark) {
+        (self.at, self.hold, self.count) = (mark.at, mark.hold, mark.count);
     }
 
     /// Whole bytes at a byte boundary.

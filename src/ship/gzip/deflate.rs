@@ -6,7 +6,7 @@
 use super::STRONGEST;
 use super::bits::Bits;
 use super::huffman::{Counts, Plan, Prices, Step};
-use super::{chains, chains::Chains, greedy::Greedy, optimal, optimal::Optimal};
+use super::{chains, chains::Chains, greedy::Greedy, optimal, optimal::Optimal, quick::Quick};
 
 /// Steps in a span at most: few enough to stay in the cache until they are written.
 const STEPS: usize = 16_384;
@@ -17,8 +17,8 @@ const SPAN_OPTIMAL: usize = 1 << 17;
 
 /// The levels, fastest first. Each is there for a level of a tool that it has to match; the bench tells which.
 const LEVELS: [Parser; STRONGEST as usize] = [
-    Parser::Last,
-    Parser::LastTwo,
+    Parser::Quick,
+    Parser::Greedy,
     Parser::Chains(chains::Effort { depth: 4, nice: 20, ahead: 1 }),
     Parser::Chains(chains::Effort { depth: 11, nice: 30, ahead: 1 }),
     Parser::Chains(chains::Effort { depth: 28, nice: 65, ahead: 1 }),
@@ -33,8 +33,8 @@ const LEVELS: [Parser; STRONGEST as usize] = [
 
 #[derive(Clone, Copy, Debug)]
 enum Parser {
-    Last,
-    LastTwo,
+    Quick,
+    Greedy,
     Chains(chains::Effort),
     Optimal(optimal::Effort),
 }
@@ -42,8 +42,8 @@ enum Parser {
 /// Turns pieces into deflate blocks; keeps its tables from one piece to the next.
 #[derive(Default)]
 pub(super) struct Encoder {
-    last: Option<Greedy<1>>,
-    last_two: Option<Greedy<2>>,
+    quick: Option<Quick>,
+    greedy: Option<Greedy>,
     chains: Option<Chains>,
     optimal: Option<Optimal>,
 }
@@ -56,8 +56,10 @@ impl Encoder {
         let mut prices = Prices::usual();
         let mut at = start;
         match LEVELS[usize::from(level.clamp(1, STRONGEST)) - 1] {
-            Parser::Last => blocks.greedy(self.last.get_or_insert_with(Greedy::new), start),
-            Parser::LastTwo => blocks.greedy(self.last_two.get_or_insert_with(Greedy::new), start),
+            Parser::Quick => {
+                blocks.bits = self.quick.get_or_insert_with(Quick::new).piece(blocks.bits, data, start);
+            }
+            Parser::Greedy => blocks.greedy(self.greedy.get_or_insert_with(Greedy::new), start),
             Parser::Chains(effort) => {
                 let chains = self.chains.get_or_insert_with(Chains::new);
                 chains.begin(data, start);
@@ -104,7 +106,7 @@ struct Blocks<'a> {
 
 impl Blocks<'_> {
     /// All of the piece by a parser that decides without prices: each span is written at once, still in the cache.
-    fn greedy<const WAYS: usize>(&mut self, greedy: &mut Greedy<WAYS>, start: usize) {
+    fn greedy(&mut self, greedy: &mut Greedy, start: usize) {
         let (data, mut at, mut steps) = (self.data, start, Vec::with_capacity(STEPS));
         greedy.begin(data, start);
         while at < data.len() {

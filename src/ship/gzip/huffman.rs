@@ -109,7 +109,7 @@ impl Prices {
 
 /// The symbol of a distance and how many extra bits follow it.
 #[inline(always)]
-pub(super) fn distance(dist: u32) -> (usize, u32) {
+pub(super) const fn distance(dist: u32) -> (usize, u32) {
     let x = dist.wrapping_sub(1) & 0x7fff;
     if x < 2 {
         return (x as usize, 0);
@@ -340,6 +340,15 @@ pub(super) struct Plan {
 impl Plan {
     /// The best code for the counts.
     pub(super) fn new(counts: &Counts) -> Self {
+        Self::with(counts, |_| {})
+    }
+
+    /// A code that serves more than what was counted: every symbol has a place in it.
+    pub(super) fn wide(counts: &Counts) -> Self {
+        Self::with(counts, |counts| counts.iter_mut().for_each(|count| *count = *count * 16 + 1))
+    }
+
+    fn with(counts: &Counts, weigh: impl Fn(&mut [u32])) -> Self {
         let symbols = counts.symbols();
         let mut extra = 0;
         for (&(_, _, more), &count) in LENGTHS.iter().zip(&counts.lengths).skip(3) {
@@ -350,7 +359,10 @@ impl Plan {
             *slot = counts.distances[at];
             extra += u64::from(*slot) * (at as u64 / 2).saturating_sub(1);
         }
-        let (lengths, distances) = (code_lengths(&symbols, LIMIT), code_lengths(&far, LIMIT));
+        let (mut symbol_weights, mut far_weights) = (symbols, far);
+        weigh(&mut symbol_weights);
+        weigh(&mut far_weights);
+        let (lengths, distances) = (code_lengths(&symbol_weights, LIMIT), code_lengths(&far_weights, LIMIT));
         let header = Header::new(&lengths, &distances);
         let sum = |counts: &[u32], lengths: &[u8]| -> u64 {
             counts.iter().zip(lengths).map(|(count, length)| u64::from(*count) * u64::from(*length)).sum()
@@ -372,43 +384,95 @@ impl Plan {
     }
 
     /// Writes the block, which is not the last: its bytes are `data` from `start` to `end`, told by `steps`.
-    pub(super) fn write(&self, bits: &mut Bits, data: &[u8], (start, end): (usize, usize), steps: &[Step]) {
+    pub(super) fn write(&self, bits: &mut Bits, data: &[u8], span: (usize, usize), steps: &[Step]) {
+        if self.begin(bits, data, span, steps).is_some() {
+            self.end(bits);
+        }
+    }
+
+    /// The same without its end; answers how to go on, unless these bytes had to be stored.
+    pub(super) fn begin(
+        &self,
+        bits: &mut Bits,
+        data: &[u8],
+        (start, end): (usize, usize),
+        steps: &[Step],
+    ) -> Option<Tables> {
         let bytes = &data[start..end];
         let stored = (bytes.len() as u64 + 5 * (bytes.len() as u64 / 65_535 + 1)) * 8;
         if self.cost >= stored {
             bits.stored(bytes);
-            return;
+            return None;
         }
         bits.reserve(self.cost);
         self.header.write(bits);
-        let (codes, lengths) = (codes(&self.lengths), &self.lengths);
-        let distance_codes = self::codes(&self.distances);
-        let mut tables = Tables {
+        let tables = Tables::new(&self.lengths, &self.distances);
+        let mut at = start;
+        for step in steps {
+            tables.literals(bits, data, at, step.literals as usize);
+            if step.len > 0 {
+                tables.copy(bits, step.len, step.dist);
+            }
+            at += step.literals as usize + usize::from(step.len);
+        }
+        Some(tables)
+    }
+
+    /// Writes the end of the block, into reserved room.
+    pub(super) fn end(&self, bits: &mut Bits) {
+        bits.write(u64::from(codes(&self.lengths)[END]), u32::from(self.lengths[END]));
+    }
+}
+
+/// What is written for each symbol: its bits low, their count in the top byte.
+pub(super) struct Tables {
+    literals: [u32; 256],
+    copies: [u32; 512],
+    /// By `near`; between bits and count stands how many extra bits follow.
+    distances: [u32; 512],
+}
+
+const CODE: u32 = 0xffff;
+const CODE_EXTRA: u32 = 0x00ff_ffff;
+
+/// A number for every distance, the same only for those with one symbol.
+#[inline(always)]
+fn near(less: u32) -> usize {
+    (if less < 256 { less } else { 256 + (less >> 7 & 255) }) as usize
+}
+
+/// The symbol and the count of extra bits for each such number.
+static NEAR: [(u8, u8); 512] = {
+    let mut all = [(0, 0); 512];
+    let mut at = 0;
+    while at < 512 {
+        let less = if at < 256 { at as u32 } else { (at as u32 - 256) << 7 };
+        let (symbol, more) = distance(less + 1);
+        all[at] = (symbol as u8, more as u8);
+        at += 1;
+    }
+    all
+};
+
+impl Tables {
+    fn new(lengths: &[u8; LITERALS], distances: &[u8; DISTANCES]) -> Self {
+        let (codes, distance_codes) = (codes(lengths), self::codes(distances));
+        let mut tables = Self {
             literals: std::array::from_fn(|at| ready(codes[at], lengths[at])),
             copies: [0; 512],
-            distances: [0; 32],
+            distances: [0; 512],
         };
         for (slot, &(symbol, extra, more)) in tables.copies.iter_mut().zip(&LENGTHS) {
             let (code, length) = (codes[usize::from(symbol)], lengths[usize::from(symbol)]);
             *slot = (u32::from(length) + u32::from(more)) << 24 | u32::from(extra) << length | u32::from(code);
         }
-        for (slot, (code, length)) in tables.distances.iter_mut().zip(distance_codes.iter().zip(self.distances)) {
-            *slot = ready(*code, length);
+        for (slot, &(symbol, more)) in tables.distances.iter_mut().zip(&NEAR) {
+            let symbol = usize::from(symbol);
+            *slot = ready(distance_codes[symbol], distances[symbol]) | u32::from(more) << 16;
         }
-        write_steps(bits, data, start, steps, &tables);
-        bits.write(u64::from(codes[END]), u32::from(lengths[END]));
+        tables
     }
-}
 
-struct Tables {
-    literals: [u32; 256],
-    copies: [u32; 512],
-    distances: [u32; 32],
-}
-
-const CODE: u32 = 0x00ff_ffff;
-
-impl Tables {
     /// The bits of four literals one after the other, and how many are those of none, one, two, three and all of them.
     #[inline(always)]
     fn literals_of(&self, word: u32) -> (u64, [u32; 5]) {
@@ -419,36 +483,41 @@ impl Tables {
         let back = u64::from(c & CODE) | u64::from(d & CODE) << three;
         (front | back << two, [0, one, two, two + three, two + four])
     }
-}
 
-/// Nothing is decided by how many literals stand before a copy: that is as good as random, and a loop over them would
-/// mispredict once a step. Four are looked up whatever there is, and as many bits taken as there are.
-fn write_steps(bits: &mut Bits, data: &[u8], start: usize, steps: &[Step], tables: &Tables) {
-    let mut at = start;
-    for step in steps {
-        let mut left = step.literals as usize;
+    /// Takes a literal into the register.
+    #[inline(always)]
+    pub(super) fn literal(&self, bits: &mut Bits, byte: u8) {
+        let code = self.literals[usize::from(byte)];
+        bits.put(u64::from(code & CODE), code >> 24);
+    }
+
+    /// Writes so many literals. Nothing is decided by how many stand before a copy: that is as good as random, and a loop
+    /// over them would mispredict once a step. Four are looked up whatever there is, and as many bits taken as there are.
+    #[inline(always)]
+    pub(super) fn literals(&self, bits: &mut Bits, data: &[u8], mut at: usize, mut left: usize) {
         loop {
-            let (all, ends) = tables.literals_of(if at + 4 <= data.len() { four(data, at) } else { last(data, at) });
+            let (all, ends) = self.literals_of(if at + 4 <= data.len() { four(data, at) } else { last(data, at) });
             let count = ends[left.min(4)];
             bits.put(all & ((1 << count) - 1), count);
             bits.flush();
             if left <= 4 {
-                break;
+                return;
             }
             left -= 4;
             at += 4;
         }
-        if step.len > 0 {
-            let copy = tables.copies[usize::from(step.len & 511)];
-            let dist = u32::from(step.dist);
-            let (symbol, more) = distance(dist);
-            let code = tables.distances[symbol & 31];
-            let extra = u64::from(dist.wrapping_sub(1) & ((1 << more) - 1));
-            let told = u64::from(code & CODE) | extra << (code >> 24);
-            bits.put(u64::from(copy & CODE) | told << (copy >> 24), (copy >> 24) + (code >> 24) + more);
-            bits.flush();
-        }
-        at += left + usize::from(step.len);
+    }
+
+    /// Writes a copy.
+    #[inline(always)]
+    pub(super) fn copy(&self, bits: &mut Bits, len: u16, dist: u16) {
+        let copy = self.copies[usize::from(len & 511)];
+        let less = u32::from(dist).wrapping_sub(1);
+        let code = self.distances[near(less) & 511];
+        let (length, more) = (code >> 24, code >> 16 & 15);
+        let told = u64::from(code & CODE) | u64::from(less & ((1 << more) - 1)) << length;
+        bits.put(u64::from(copy & CODE_EXTRA) | told << (copy >> 24), (copy >> 24) + length + more);
+        bits.flush();
     }
 }
 

@@ -24,6 +24,16 @@ pub(super) fn eight(data: &[u8], at: usize) -> u64 {
     }
 }
 
+/// Sixteen bytes from `at` on.
+#[inline(always)]
+pub(super) fn sixteen(data: &[u8], at: usize) -> u128 {
+    let at = short(at);
+    match data.get(at..at.wrapping_add(16)).and_then(|bytes| bytes.first_chunk()) {
+        Some(bytes) => u128::from_le_bytes(*bytes),
+        None => 0,
+    }
+}
+
 /// Four bytes from `at` on.
 #[inline(always)]
 pub(super) fn four(data: &[u8], at: usize) -> u32 {

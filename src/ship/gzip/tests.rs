@@ -124,6 +124,25 @@ fn noise_does_not_grow_and_comes_back() {
 }
 
 #[test]
+fn a_log_that_turns_into_noise_and_back_does_not_grow_and_comes_back() {
+    let mut dice = Dice(31);
+    let mut text = Vec::new();
+    for _ in 0..2 {
+        for line in 0..6000 {
+            let (a, b) = (dice.below(5000), dice.below(90_000));
+            text.extend(format!("1795158{line}.{a:03} 10.0.{}.7 TCP_TUNNEL/200 {b}\n", a % 9).bytes());
+        }
+        text.extend(dice.bytes(250_000, 256));
+        text.extend(dice.bytes(100_000, 3));
+    }
+    for pace in levels() {
+        holds(&text, &pace, 1 << 16);
+        let packed = pack(&text, pace.clone(), 1 << 16).len();
+        assert!(packed < 800_000, "{pace:?}: {packed}");
+    }
+}
+
+#[test]
 fn few_kinds_of_bytes_make_short_codes_and_come_back() {
     for kinds in [1, 2, 3, 5, 17, 100] {
         let text = Dice(5).bytes(20_000, kinds);
