@@ -42,12 +42,24 @@ fn lines(n: u64, users: u64, hosts: u64) -> Vec<Line> {
             let user = random(users);
             let host = random(hosts);
             let host = match host % 3 {
+                0 if host % 2 == 0 => format!("h{host}.a-place-that-has-a-long-name.site{}.example.com", host % 7),
                 0 => format!("h{host}.site{}.example.com", host % 7),
                 1 => format!("www.domain{host}.com"),
                 _ => format!("W{}.{}", host % 5, known[host as usize % known.len()]),
             };
+            // Some names are longer than what an entry has room for; a host is written in more than one way.
+            let user_name = match user % 7 {
+                0 => format!("user{user}@a.department.of.contoso.example"),
+                1 => format!("CONTOSO\\user.number.{user}"),
+                _ => format!("user{user}"),
+            };
+            let host = match i % 5 {
+                0 => format!("{host}."),
+                1 => host.to_ascii_uppercase(),
+                _ => host,
+            };
             Line {
-                user: (user % 11 != 3).then(|| format!("user{user}")),
+                user: (user % 11 != 3).then_some(user_name),
                 address: Ipv4Addr::from(0xc000_0200 + (user % 200) as u32 * 3).into(),
                 host,
                 up: random(10_000),
@@ -94,6 +106,7 @@ struct Model {
     blocked: u64,
     users: BTreeSet<String>,
     addresses: BTreeSet<IpAddr>,
+    hosts: BTreeSet<String>,
 }
 
 impl Model {
@@ -104,6 +117,7 @@ impl Model {
         self.blocked += u64::from(line.blocked);
         self.users.extend(line.user.clone());
         self.addresses.insert(line.address);
+        self.hosts.insert(canonical(&line.host));
     }
 }
 
@@ -122,9 +136,15 @@ fn app_of(line: &Line) -> Option<String> {
     (app.kind == Kind::App).then(|| app.id.to_string())
 }
 
+/// A host as it is told: in lower case, without a final dot.
+fn canonical(host: &str) -> String {
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+}
+
 fn domain_of(line: &Line) -> Option<String> {
     let known = crate::catalog::lookup(line.host.as_bytes()).is_some();
-    let domain = || crate::catalog::registrable(line.host.as_bytes()).map(|d| String::from_utf8_lossy(d).into_owned());
+    let name = canonical(&line.host);
+    let domain = || crate::catalog::registrable(name.as_bytes()).map(|d| String::from_utf8_lossy(d).into_owned());
     if known { None } else { domain() }
 }
 
@@ -147,6 +167,7 @@ fn every_figure_equals_a_plain_count_on_any_number_of_threads() {
                     blocked: app.volume.blocked,
                     users: app.top_users.iter().map(|user| user.name.clone()).collect(),
                     addresses: app.top_addresses.iter().map(|one| one.name.parse().unwrap()).collect(),
+                    hosts: app.hosts.iter().map(|host| host.name.clone()).collect(),
                 };
                 assert_eq!((app.users, app.addresses), (model.users.len() as u64, model.addresses.len() as u64));
                 assert_eq!(app.hosts.iter().map(|host| host.transactions).sum::<u64>(), app.volume.transactions);
