@@ -116,12 +116,13 @@ impl Quick {
             let Some(tables) = tables else { continue };
             let mut direct = Direct { bits, tables: &tables };
             while at < data.len() {
-                direct.bits.reserve(16 * (SPAN + LONGEST) as u64);
+                // A quarter more than the sample took, and no more than the bytes have. For more there is no room either: it
+                // would not be written.
+                let most = |bytes: usize| (plan.cost() * 5 / 4 * bytes as u64 / sampled + 4096).min(8 * bytes as u64);
+                direct.bits.reserve(most(SPAN + LONGEST));
                 let mark = direct.bits.mark();
                 let end = parse(places, data, (at, at + SPAN), &mut direct);
-                // A quarter more than the sample took.
-                let most = plan.cost() * 5 / 4 * (end - at) as u64 / sampled;
-                if direct.bits.since(&mark) > most + 4096 {
+                if direct.bits.since(&mark) > most(end - at) {
                     direct.bits.rewind(mark);
                     break;
                 }
@@ -192,6 +193,7 @@ fn parse(places: &mut Places, data: &[u8], (start, until): (usize, usize), tell:
         }
         tell.copy(len, dist);
         learn(places, (here >> 8) as u64, at + 1);
+        learn(places, (here >> 16) as u64, at + 2);
         at += len;
         learn(places, eight(data, at - 1), at - 1);
     }

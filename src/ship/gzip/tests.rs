@@ -143,6 +143,18 @@ fn a_log_that_turns_into_noise_and_back_does_not_grow_and_comes_back() {
 }
 
 #[test]
+fn noise_after_what_hardly_shrinks_does_not_grow() {
+    let mut dice = Dice(37);
+    for kinds in [150, 200, 240] {
+        let mut text = dice.bytes(100_000, kinds);
+        text.extend(dice.bytes(300_000, 256));
+        for pace in parsers() {
+            holds(&text, &pace, 1 << 16);
+        }
+    }
+}
+
+#[test]
 fn few_kinds_of_bytes_make_short_codes_and_come_back() {
     for kinds in [1, 2, 3, 5, 17, 100] {
         let text = Dice(5).bytes(20_000, kinds);
