@@ -240,3 +240,70 @@ pub fn feed(parser: &mut Parser, at: Position, bytes: &[u8], visit: &mut impl Vi
     }
     Position { line, offset: at.offset + bytes.len() as u64 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logs::{Line, vendor};
+
+    /// Notes its lines; dies at one of them, and takes its time for the first chunk.
+    #[derive(Default)]
+    struct Careful {
+        lines: Vec<u64>,
+        dies_at: u64,
+        pauses: usize,
+    }
+
+    impl Visit for Careful {
+        fn line(&mut self, at: Position, _: &[u8], _: &Line<'_>) {
+            assert!(at.line != self.dies_at, "as planned");
+            if at.line == 1 {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            self.lines.push(at.line);
+        }
+
+        fn pause(&mut self) {
+            self.pauses += 1;
+        }
+
+        fn merge(&mut self, later: Careful) {
+            self.lines.extend(later.lines);
+        }
+    }
+
+    fn careful(dies_at: u64) -> impl Fn() -> Careful + Sync {
+        move || Careful { dies_at, ..Careful::default() }
+    }
+
+    /// Some ten chunks.
+    fn text() -> Vec<u8> {
+        b"a line of no log type, long enough to make some chunks of it\n".repeat(80_000)
+    }
+
+    #[test]
+    fn a_slow_first_chunk_is_waited_for_and_merged_first() {
+        let format = vendor::find("SQUID_NATIVE").unwrap();
+        let reading = read_with(&Parser::new(format), &text()[..], 4, careful(0)).unwrap();
+        assert!(reading.visit.lines.iter().copied().eq(1..=80_000));
+        assert_eq!((reading.lines, reading.bytes, reading.visit.pauses), (80_000, text().len() as u64, 0));
+    }
+
+    #[test]
+    fn what_is_shown_at_a_pause_is_all_there_was() {
+        let format = vendor::find("SQUID_NATIVE").unwrap();
+        let reading = read_live(&Parser::new(format), &text()[..], || false, 3, careful(0)).unwrap();
+        assert!(reading.visit.lines.iter().copied().eq(1..=80_000));
+        assert!(reading.visit.pauses > 9, "{}", reading.visit.pauses);
+    }
+
+    #[test]
+    fn a_visitor_that_panics_ends_the_reading_instead_of_hanging_it() {
+        let format = vendor::find("SQUID_NATIVE").unwrap();
+        for dies_at in [1, 40_000] {
+            let text = text();
+            let read = || read_with(&Parser::new(format), &text[..], 3, careful(dies_at));
+            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).is_err());
+        }
+    }
+}
