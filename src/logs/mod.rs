@@ -190,13 +190,11 @@ impl Format {
 
     /// What a word of this format says became of the request.
     pub fn judge(&self, word: &[u8]) -> Option<Action> {
-        if word.is_empty() {
-            return None;
-        }
+        let first = *word.first()? | LOWER;
         let fits = |known: &&str| match known.as_bytes() {
-            // Most words differ in the first letter.
             b"*" => true,
-            [first, ..] if !first.eq_ignore_ascii_case(&word[0]) => false,
+            // Most words differ in the first letter.
+            [initial, ..] if *initial | LOWER != first => false,
             [start @ .., b'*'] => word.len() >= start.len() && word[..start.len()].eq_ignore_ascii_case(start),
             known => word.eq_ignore_ascii_case(known),
         };
@@ -206,6 +204,9 @@ impl Format {
         self.allowed.iter().any(fits).then_some(Action::Allowed)
     }
 }
+
+/// The bit that small letters have and capitals do not.
+const LOWER: u8 = 0x20;
 
 /// Why a line is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

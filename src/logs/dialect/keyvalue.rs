@@ -24,10 +24,9 @@ pub const PAIRS: KeyValue = KeyValue { names: &[], assign: b'=', separator: None
 pub(crate) fn split<'l>(pairs: &KeyValue, keys: &Keys, fields: &mut Fields<'l>) -> Kind {
     let line = fields.body;
     fields.undo = Undo::QuotedQuotes;
-    let mut quotes = Marks::new(line, [b'"']);
-    let separator = pairs.separator.unwrap_or_else(|| separator(pairs, line, &mut quotes));
-    let mut signs = Marks::new(line, [pairs.assign, separator]);
-    let mut ends = Marks::new(line, [separator]);
+    let separator = pairs.separator.unwrap_or_else(|| separator(pairs, line));
+    // One walk finds all three: what stands inside quotes is passed over.
+    let mut marks = Marks::new(line, [pairs.assign, separator, b'"']);
     let (mut at, mut count) = (0, 0_usize);
     let mut before: Option<(Slot, usize)> = None;
     while at < line.len() {
@@ -35,7 +34,7 @@ pub(crate) fn split<'l>(pairs: &KeyValue, keys: &Keys, fields: &mut Fields<'l>) 
             at += 1;
             continue;
         }
-        let sign = signs.find(at);
+        let sign = next(&mut marks, line, at, |c| c != b'"');
         if line.get(sign) != Some(&pairs.assign) {
             if pairs.joins
                 && let Some((slot, start)) = before
@@ -49,7 +48,7 @@ pub(crate) fn split<'l>(pairs: &KeyValue, keys: &Keys, fields: &mut Fields<'l>) 
         let start = sign + 1;
         count += 1;
         if line.get(start) == Some(&b'"') {
-            let (end, escaped) = closing(line, start + 1, &mut quotes);
+            let (end, escaped) = closing(line, start + 1, &mut marks);
             let text = &line[start + 1..end];
             if escaped {
                 fields.put_escaped(slot, text);
@@ -59,7 +58,7 @@ pub(crate) fn split<'l>(pairs: &KeyValue, keys: &Keys, fields: &mut Fields<'l>) 
             before = None;
             at = end + 2;
         } else {
-            let end = ends.find(start);
+            let end = next(&mut marks, line, start, |c| c == separator);
             before = (!fields.has(slot)).then_some((slot, start));
             fields.put(slot, &line[start..end]);
             at = end + 1;
@@ -68,21 +67,31 @@ pub(crate) fn split<'l>(pairs: &KeyValue, keys: &Keys, fields: &mut Fields<'l>) 
     if count < 2 { Kind::Reject(Reject("the line has no key=value pairs")) } else { Kind::Record }
 }
 
+/// The next mark that is wanted; the length of the line if there is none.
+#[inline(always)]
+fn next<const N: usize>(marks: &mut Marks<'_, N>, line: &[u8], from: usize, wanted: impl Fn(u8) -> bool) -> usize {
+    let mut at = marks.find(from);
+    while line.get(at).is_some_and(|c| !wanted(*c)) {
+        at = marks.find(at + 1);
+    }
+    at
+}
+
 /// The separator is what follows the first value: a blank, or a comma where the appliance writes CSV pairs.
-fn separator(pairs: &KeyValue, line: &[u8], quotes: &mut Marks<'_, 1>) -> u8 {
+fn separator(pairs: &KeyValue, line: &[u8]) -> u8 {
     let sign = find(line, 0, [pairs.assign]);
     let end = match line.get(sign + 1) {
-        Some(b'"') => closing(line, sign + 2, quotes).0 + 1,
+        Some(b'"') => closing(line, sign + 2, &mut Marks::new(line, [b'"'])).0 + 1,
         _ => find(line, sign, [b' ', b',']),
     };
     if line.get(end) == Some(&b',') { b',' } else { b' ' }
 }
 
 /// Where the quote stands that ends a value, the end of the line if it was cut off, and whether `\"` is in it.
-fn closing(line: &[u8], from: usize, quotes: &mut Marks<'_, 1>) -> (usize, bool) {
+fn closing<const N: usize>(line: &[u8], from: usize, marks: &mut Marks<'_, N>) -> (usize, bool) {
     let (mut at, mut escaped) = (from, false);
     loop {
-        let quote = quotes.find(at);
+        let quote = next(marks, line, at, |c| c == b'"');
         if quote >= line.len() {
             return (line.len(), escaped);
         }
