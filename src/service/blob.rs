@@ -3,7 +3,6 @@
 //! No bearer token and no form ever goes to storage. Block ids are the block's number, of equal length, so that a
 //! block can be put again and a broken upload can be continued. The bytes come from a spool file that may still grow.
 
-use super::checksums::Checksums;
 use super::retry::{Repeat, call, patiently};
 use super::transport::{STORAGE_SILENCE, check_storage, clean, sentence, transport_failure};
 use super::{Failure, FailureKind, Grant, Provider, Service};
@@ -177,7 +176,7 @@ impl Service {
         let known: BTreeMap<u32, u64> = log.done().into_iter().collect();
         let version = url.query_pairs().find(|(name, _)| name == "sv").map(|(_, version)| version.into_owned());
         let (mut flying, mut sent, mut offset, mut index) = (JoinSet::new(), 0, 0, 0_u32);
-        let mut sums = Checksums::new();
+        let mut whole = Md5::new();
         loop {
             let size = block_size(version.as_deref(), index);
             let wanted = offset + size;
@@ -195,16 +194,17 @@ impl Service {
             if u64::from(index) >= MOST_BLOCKS {
                 return Err(Failure::new(FailureKind::Local, "the shipment has more blocks than storage takes"));
             }
-            let (file, so_far) = (file.clone(), sums);
+            let (file, so_far) = (file.clone(), whole);
             let read = tokio::task::spawn_blocking(move || {
-                let (mut sums, mut block) = (so_far, vec![0; usize::try_from(len).unwrap_or_default()]);
+                let (mut whole, mut block) = (so_far, vec![0; usize::try_from(len).unwrap_or_default()]);
                 file.read_exact_at(&mut block, offset)?;
-                let md5 = sums.block(&block);
-                Ok((sums, block, md5))
+                whole.update(&block);
+                let md5 = Md5::digest(&block).into();
+                Ok((whole, block, md5))
             });
             let read = read.await.map_err(|_| Failure::new(FailureKind::Local, "reading the spool ended early"))?;
-            let (now, block, md5) = read.map_err(|error| unreadable(spool, &error))?;
-            sums = now;
+            let (so_far, block, md5) = read.map_err(|error| unreadable(spool, &error))?;
+            whole = so_far;
             offset += len;
             if known.get(&index) == Some(&len) {
                 sent += len;
@@ -225,7 +225,7 @@ impl Service {
             landed(ended, log, &mut sent, options)?;
         }
         growth.wait_for(|growth| growth.finished).await.map_err(gave_up)?;
-        self.put_list(url, index, &STANDARD.encode(sums.whole())).await?;
+        self.put_list(url, index, &STANDARD.encode(whole.finalize())).await?;
         Ok(Stored { bytes: offset })
     }
 

@@ -14,7 +14,6 @@ pub mod alerts;
 mod auth;
 mod blob;
 mod blocking;
-mod checksums;
 pub mod dates;
 mod discovery;
 pub mod entities;
