@@ -27,11 +27,11 @@ const HELD: &str = "it is held";
 const DOUBT: &str = "its log type is not sure";
 
 /// Bytes judged line by line; logs up to this size are judged whole: what is longer would cost more than it tells.
-const WHOLE: u64 = 4 << 20;
+const WHOLE: u64 = 3 << 20;
 /// What is taken or left out at once beyond that, in bytes.
 const STEP: u64 = 1 << 20;
 /// One step in so many is judged.
-const EVERY: u64 = 8;
+const EVERY: u64 = 12;
 
 /// What a file is shipped as.
 #[derive(Debug, Clone, PartialEq, Eq)]
