@@ -295,6 +295,10 @@ impl Parser {
     /// Takes in the last line of a chunk that names columns, so that the next chunk can be read by another parser.
     fn learn(&mut self, chunk: &[u8]) {
         for marker in self.format.dialect.markers() {
+            // Nearly always there is none, and looking forward finds that out many times faster than looking back.
+            if memchr::memmem::find(chunk, marker.as_bytes()).is_none() {
+                continue;
+            }
             let mut before = chunk;
             while let Some(at) = memchr::memmem::rfind(before, marker.as_bytes()) {
                 let start = memchr::memrchr(b'\n', &before[..at]).map_or(0, |end| end + 1);

@@ -1,7 +1,6 @@
 //! Reads a whole input: threads take turns at unpacking and cutting, understand what they cut, and merge it in order.
 
 use super::input::{self, Chunk, Shape};
-use super::scan::Marks;
 use super::{Format, Parser, Position, Visit, dialect::Layout};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -228,10 +227,9 @@ pub(super) fn count_lines(bytes: &[u8]) -> u64 {
 
 /// Feeds whole lines to a visitor; `at` is where they start, the result is where the next one does.
 pub fn feed(parser: &mut Parser, at: Position, bytes: &[u8], visit: &mut impl Visit) -> Position {
-    let mut ends = Marks::new(bytes, [b'\n']);
     let (mut line, mut start) = (at.line.max(1), 0);
     while start < bytes.len() {
-        let end = ends.find(start);
+        let end = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |length| start + length);
         let raw = &bytes[start..end];
         let position = Position { line, offset: at.offset + start as u64 };
         visit.line(position, raw, &parser.line(raw));

@@ -100,7 +100,11 @@ pub(super) fn joined(figures: u64) -> Option<u64> {
 }
 
 /// A port: a number that fits one.
+#[inline]
 pub fn port(text: &[u8]) -> Option<u16> {
+    if text.is_empty() {
+        return None;
+    }
     number(text).and_then(|port| u16::try_from(port).ok())
 }
 
