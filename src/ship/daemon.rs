@@ -59,11 +59,14 @@ pub async fn run(ship: &Ship, stop: impl Future<Output = ()>) -> Result<()> {
         let every = if deaf { shared.upload.scan_every.min(DEAF_SCAN) } else { shared.upload.scan_every };
         let (wait, blocked) = match round {
             Ok(Round { again: true, .. }) => continue,
-            Ok(Round { due: Some(due), blocked, .. }) => {
-                patience = 1;
-                (due.min(every), !blocked.is_empty())
+            Ok(Round { due, blocked, .. }) => {
+                // Where no events come, or something waits for time or room, there is no reason to look less often.
+                if deaf || due.is_some() || !blocked.is_empty() {
+                    patience = 1;
+                }
+                let every = every.saturating_mul(patience);
+                (due.unwrap_or(every).min(every), !blocked.is_empty())
             }
-            Ok(round) => (every * patience, !round.blocked.is_empty()),
             Err(error) => {
                 shared.left_out("a round".to_owned(), error);
                 (AFTER_FAILURE, false)
@@ -74,12 +77,12 @@ pub async fn run(ship: &Ship, stop: impl Future<Output = ()>) -> Result<()> {
         tokio::select! {
             biased;
             () = &mut stop => break,
-            () = tokio::time::sleep_until(until) => patience = if deaf { 1 } else { (patience * 2).min(PATIENCE) },
+            () = tokio::time::sleep_until(until) => patience = (patience * 2).min(PATIENCE),
             () = alarm.rings() => {
                 patience = 1;
                 tokio::time::sleep(rest.max(TOGETHER)).await;
             }
-            () = crew.moves(), if blocked => patience = 1,
+            () = crew.moves(), if blocked => {}
         }
         if forgiven.elapsed() >= every {
             forgiven = Instant::now();
